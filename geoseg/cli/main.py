@@ -1,0 +1,120 @@
+"""The door of the command line: finds the verb, runs it, turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import geoseg as package
+from geoseg.errors import GeosegError, Interrupted
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# In the order data travels. A verb's module is imported when the verb is used; help needs only these lines.
+VERBS = {
+    "info": "Say what a scene, a model or a vector file is.",
+    "segment": "Turn a scene into polygons of buildings, roads and water.",
+    "vectorize": "Turn a class raster into polygons.",
+    "train": "Train the U-Net on labelled images, or fine-tune a model.",
+    "evaluate": "Compare a predicted map with a reference.",
+    "demo": "Render a made-up aerial scene with its true map.",
+}
+
+
+class LazyVerbs(click.Group):
+    """A group whose verbs live in ``geoseg.cli.<verb>`` as ``command`` and are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the verbs in the order data travels."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"geoseg.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the verbs with their short help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; under ``rio geoseg`` this is where errors become messages and exit codes."""
+        try:
+            return super().invoke(ctx)
+        except GeosegError as error:
+            _show(error)
+            ctx.exit(error.exit_code)
+
+
+# The name is explicit because `rio` lists a plug-in under its click command's own name.
+@click.group("geoseg", cls=LazyVerbs, context_settings={"auto_envvar_prefix": "GEOSEG", "max_content_width": 110})
+@click.version_option(package.__version__, prog_name="geoseg")
+def geoseg() -> None:
+    """Turn georeferenced aerial and satellite images into map layers.
+
+    \b
+    $ geoseg segment scene.tif --out classes.gpkg
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
+
+
+def _show(error: BaseException) -> None:
+    """Write one sentence to standard error; the traceback too when ``-vv`` was given."""
+    sentence = " ".join(str(error).split())
+    click.echo(f"geoseg: {sentence}", err=True)
+    if logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Raise in the main thread, so that temporary files are removed on the way out."""
+    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+    stopped = Interrupted(f"stopped by {signal.Signals(number).name}; nothing was left half-written")
+    stopped.exit_code = 128 + number
+    raise stopped
+
+
+def _leave(code: int) -> NoReturn:
+    """End without letting a closed pipe (``| head``) turn into a second complaint."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of DESIGN: 0, 1–6, or 130/143 by signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        geoseg.main(args=arguments, prog_name="geoseg", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        _leave(leaving.exit_code)
+    except click.Abort:
+        _leave(130)
+    except click.ClickException as wrong:
+        wrong.show()
+        _leave(wrong.exit_code)
+    except GeosegError as error:
+        _show(error)
+        _leave(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _leave(130)
+    except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1
+        _show(type(error)(f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}"))
+        _leave(1)
+    _leave(0)

@@ -1,0 +1,58 @@
+"""Flags that several verbs share, so that one name means one thing everywhere.
+
+    out_option(...)   segment, vectorize, train, demo
+    overwrite_option  segment, vectorize, train, demo
+    talk_options      every verb: -q/-v, --progress
+    json_option       segment, vectorize, info, evaluate
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def out_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]:
+    """Return ``-o/--out``, with the verb's own words on what is written."""
+    return click.option("-o", "--out", metavar="FILE", required=required, help=help_text)
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing results (refused otherwise).")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
+
+def _talk(_ctx: click.Context, param: click.Parameter, count: int) -> int:
+    """Set the level of the package's log: warnings by default, each -v or -q moves it by one."""
+    log = logging.getLogger("geoseg")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("geoseg: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+    step = 10 if param.name == "quiet" else -10
+    log.setLevel(max(logging.DEBUG, log.level + step * count))
+    return count
+
+
+def talk_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``-q``, ``-v`` and ``--progress``; the first two act by themselves, the third is passed on."""
+    for option in (
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "bar", "json", "none"]),
+            default="auto",
+            show_default=True,
+            help="How to tell progress on standard error; auto draws a bar on a terminal.",
+        ),
+        click.option("-v", "--verbose", count=True, expose_value=False, callback=_talk, help="Tell more; twice for tracebacks."),
+        click.option("-q", "--quiet", count=True, expose_value=False, callback=_talk, help="Tell less."),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,48 @@
+"""The ways a run can end, each with the exit code of the command line.
+
+A message is one sentence: *path: what was found, what was expected, what to type*.
+"""
+
+from __future__ import annotations
+
+
+class GeosegError(Exception):
+    """Base of every error that geoseg raises on purpose; alone it means an internal failure."""
+
+    exit_code = 1
+
+
+class UsageError(GeosegError, ValueError):
+    """Raised when the caller asked for something that cannot mean anything."""
+
+    exit_code = 2
+
+
+class InputError(GeosegError, ValueError):
+    """Raised when a scene, class raster or vector file cannot be used."""
+
+    exit_code = 3
+
+
+class OutputError(GeosegError, OSError):
+    """Raised when a result cannot be written where it was asked for."""
+
+    exit_code = 4
+
+
+class ModelError(GeosegError, ValueError):
+    """Raised when a model file cannot be used, or not with this scene."""
+
+    exit_code = 5
+
+
+class BatchError(GeosegError):
+    """Raised when a batch came to its end and some of its scenes failed."""
+
+    exit_code = 6
+
+
+class Interrupted(GeosegError):  # noqa: N818 - named like KeyboardInterrupt, which it stands for
+    """Raised in the main thread when a signal asks the run to stop; leaves no partial output behind."""
+
+    exit_code = 130

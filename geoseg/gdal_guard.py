@@ -1,0 +1,48 @@
+"""The settings that keep GDAL from following a file's own orders.
+
+GDAL opens a VRT or a WMS description whatever its name is, and then follows the URLs and paths inside it. rasterio
+and pyogrio each bring their own GDAL; environment variables set before either registers its drivers reach both
+(https://gdal.org/en/stable/user/security.html).
+"""
+
+from __future__ import annotations
+
+import os
+
+# Drivers that fetch from the network or run on the contents of other files. Names a build lacks are ignored by GDAL.
+_RASTER_SERVICES = "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
+_VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA,HTTP"
+
+_SETTINGS = {
+    "GDAL_DRIVER_PATH": "disable",
+    "OGR_DRIVER_PATH": "disable",
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
+    "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "SIBLING_OR_CHILD_OF_VRT_PATH",
+    # A block cache of bounded size: GDAL's default is a share of the machine's memory.
+    "GDAL_CACHEMAX": "128",
+    "PROJ_NETWORK": "OFF",
+}
+
+_OFFLINE = {
+    "GDAL_SKIP": f"{_RASTER_SERVICES},{_VECTOR_SERVICES}",
+    "OGR_SKIP": _VECTOR_SERVICES,
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
+    "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",
+}
+
+
+def arm() -> None:
+    """Set the guarded environment; called once, when the package is imported."""
+    os.environ.update(_SETTINGS)
+    os.environ.update(_OFFLINE)
+    os.environ.pop("GDAL_VRT_PYTHON_TRUSTED_MODULES", None)
+
+
+def allow_network() -> None:
+    """Let GDAL open remote files; must be called before rasterio or pyogrio is first used.
+
+    Services, OGR VRTs and plug-in drivers stay off: only ``/vsicurl/`` and its relatives open up.
+    """
+    os.environ.pop("CPL_VSIL_CURL_ALLOWED_EXTENSIONS", None)
+    os.environ.update(GDAL_HTTP_TIMEOUT="60", GDAL_HTTP_CONNECTTIMEOUT="15", GDAL_HTTP_MAX_RETRY="3")
