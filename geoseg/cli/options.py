@@ -34,7 +34,7 @@ def _talk(_ctx: click.Context, param: click.Parameter, count: int) -> int:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("geoseg: %(message)s"))
         log.addHandler(handler)
-        log.setLevel(logging.INFO)
+        log.setLevel(logging.WARNING)
         log.propagate = False
     step = 10 if param.name == "quiet" else -10
     log.setLevel(max(logging.DEBUG, log.level + step * count))

@@ -1,1 +1,1 @@
-
+"""Read georeferenced scenes, row by row, ready for the network."""

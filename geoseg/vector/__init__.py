@@ -1,1 +1,1 @@
-
+"""From class rasters to polygons: sieve, trace, simplify, measure."""

@@ -1,0 +1,79 @@
+"""Progress on standard error: a bar for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Meter(Protocol):
+    """Something that can be told how far a stage has come."""
+
+    def at(self, done: int, total: int, pixels: int = 0) -> None:
+        """Tell steps done, steps in all, and scene pixels done (for the rate) so far."""
+
+
+class _Silent:
+    def at(self, done: int, total: int, pixels: int = 0) -> None:
+        pass
+
+
+class _JsonLines:
+    """One line per change, at most ten a second."""
+
+    def __init__(self, stage: str, unit: str) -> None:
+        self.stage, self.unit = stage, unit
+        self.last = 0.0
+
+    def at(self, done: int, total: int, pixels: int = 0) -> None:
+        now = time.monotonic()
+        if done < total and now - self.last < 0.1:
+            return
+        self.last = now
+        event = {"event": "progress", "stage": self.stage, "done": done, "total": total, "unit": self.unit}
+        if pixels:
+            event["pixels"] = pixels
+        print(json.dumps(event), file=sys.stderr, flush=True)  # noqa: T201
+
+
+class _Bar:
+    """A bar with megapixels per second and the time left."""
+
+    def __init__(self, stage: str, unit: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit + "s {task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task(stage, total=None, rate="")
+        self.started = time.monotonic()
+
+    def at(self, done: int, total: int, pixels: int = 0) -> None:
+        rate = f"{pixels / 1e6 / max(time.monotonic() - self.started, 1e-3):.1f} Mpx/s" if pixels else ""
+        self.bar.update(self.task, completed=done, total=total, rate=rate)
+
+
+@contextmanager
+def progress_on(kind: str, stage: str, unit: str) -> Iterator[Meter]:
+    """Yield a meter of the kind asked for with ``--progress``; auto is a bar on a terminal and silence elsewhere."""
+    if kind == "bar" or (kind == "auto" and sys.stderr.isatty()):
+        meter = _Bar(stage, unit)
+        with meter.bar:
+            yield meter
+    elif kind == "json":
+        yield _JsonLines(stage, unit)
+    else:
+        yield _Silent()

@@ -1,0 +1,117 @@
+"""A legend inside a class raster: our own tag, or what others left as class names and colours."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import re
+import tempfile
+import unicodedata
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import rasterio.shutil
+
+from geoseg.errors import InputError, UsageError
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rasterio.io import DatasetReader
+
+_TAG = "GEOSEG_LEGEND"
+_USABLE = range(1, 255)  # values a legend may use
+_GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
+
+
+def legend_tags(legend: Legend) -> dict[str, str]:
+    """Return the legend as raster metadata that `read_legend` understands."""
+    return {_TAG: json.dumps([asdict(entry) for entry in legend], ensure_ascii=False)}
+
+
+def read_legend(raster: DatasetReader, values: Iterable[int]) -> dict[int, MapClass]:
+    """Return a class for each value of a class raster, whoever wrote it.
+
+    A legend of ours is taken as it is. Otherwise names come from the raster's category names and colours from
+    its colour table; a name of the default legend brings that class's layer, style and smallest area along.
+    What has no name becomes ``class_<value>``.
+
+    Args:
+        raster: an open raster of one band.
+        values: the values found in it, 0 to 255.
+
+    Returns:
+        Classes by raster value: those of our legend, and those found. Values that no legend may use (0 and
+        255) get a class of another, free value.
+
+    Raises:
+        InputError: more than 254 classes.
+    """
+    classes = _own_classes(raster)
+    names, colors = ({}, {}) if classes else (_category_names(raster), _colors(raster))
+    foreign = sorted(set(values) - set(classes))
+    free = iter(value for value in _USABLE if value not in classes and value not in foreign)
+    for value in foreign:
+        legal = value if value in _USABLE else next(free, None)
+        if legal is None:
+            raise InputError(
+                f"{raster.name}: more than {len(_USABLE)} different values; expected a class raster"
+            )
+        entry = _foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
+        if any(entry.name == other.name or entry.layer == other.layer for other in classes.values()):
+            entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
+        classes[value] = entry
+    return classes
+
+
+def _own_classes(raster: DatasetReader) -> dict[int, MapClass]:
+    """Return the legend that geoseg wrote, nothing if there is none or it makes no sense."""
+    try:
+        legend = Legend(tuple(MapClass(**entry) for entry in json.loads(raster.tags()[_TAG])))
+    except (KeyError, ValueError, TypeError):  # no tag, no JSON, other fields (UsageError is a ValueError)
+        return {}
+    return {entry.value: entry for entry in legend}
+
+
+def _foreign_class(value: int, name: str, color: str | None) -> MapClass:
+    """Return a class for a name that somebody else chose."""
+    for entry in DEFAULT_LEGEND:
+        if name.strip().casefold() in (entry.name, entry.layer):
+            return replace(entry, value=value, color=color or entry.color)
+    color = color or _made_color(value)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    layer = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")[:60]
+    try:
+        return MapClass(value, " ".join(re.sub("[,=\0]", " ", name).split()), layer, color, color)
+    except UsageError:  # nothing is left of the name, or it cannot be a table's
+        return MapClass(value, f"class_{value}", f"class_{value}", color, color)
+
+
+def _category_names(raster: DatasetReader) -> dict[int, str]:
+    """Return the names of values, from GDAL's description of the raster: rasterio does not hand them out."""
+    with tempfile.TemporaryDirectory() as folder:
+        description = Path(folder) / "description.vrt"
+        rasterio.shutil.copy(raster, description, driver="VRT")
+        root = ET.parse(description).getroot()  # noqa: S314 - written by GDAL a moment ago
+    names = root.findall("VRTRasterBand[@band='1']/CategoryNames/Category")
+    return {value: name.text.strip() for value, name in enumerate(names) if name.text and name.text.strip()}
+
+
+def _colors(raster: DatasetReader) -> dict[int, str]:
+    """Return the colours of the colour table; black is what unused entries have."""
+    try:
+        table = raster.colormap(1)
+    except ValueError:  # there is none
+        return {}
+    return {
+        value: f"#{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items() if (r, g, b) != (0, 0, 0)
+    }
+
+
+def _made_color(value: int) -> str:
+    """Return a colour for a value that has none."""
+    red, green, blue = colorsys.hsv_to_rgb(value * _GOLDEN % 1, 0.55, 0.85)
+    return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"

@@ -1,0 +1,82 @@
+"""Name temporary files beside their targets, and remove those that crashes leave."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import os
+import re
+import secrets
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_STEM_LENGTH = 50  # the temporary name must fit into 255 bytes wherever the real one does
+_STALE_SECONDS = 24 * 3600
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a free name ``.<stem>.<pid>.<random>.tmp<suffix>`` in the folder of ``path``.
+
+    The real ending comes last because GDAL chooses by it.
+    """
+    return path.with_name(
+        f".{path.stem[:_STEM_LENGTH]}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}"
+    )
+
+
+def remove_with_company(temporary: Path) -> None:
+    """Remove a temporary file and everything that begins with its name up to ``.tmp``.
+
+    Libraries add ``-journal``, ``.aux.xml``, ``.ovr``, ``.tmp_rtree_….db`` and more; the random part of the
+    name makes all of them ours. What cannot be removed (Windows, still open) is left for `remove_stale`.
+    """
+    name = temporary.name.removesuffix(temporary.suffix) if temporary.suffix != ".tmp" else temporary.name
+    for found in temporary.parent.glob(glob.escape(name) + "*"):
+        with contextlib.suppress(OSError):
+            found.unlink()
+
+
+def remove_stale(path: Path) -> None:
+    """Remove temporary files of ``path`` that a killed run left: a day old, their process gone from here."""
+    for found, pid in _temporaries(path):
+        with contextlib.suppress(OSError):
+            if time.time() - found.stat().st_mtime > _STALE_SECONDS and not _is_alive(pid):
+                found.unlink()
+
+
+def _temporaries(path: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the temporary files of ``path`` with the process that made them."""
+    start = f".{path.stem[:_STEM_LENGTH]}."
+    pattern = re.compile(re.escape(start) + r"(\d{1,10})\.[0-9a-f]{8}\.tmp\b.*", re.DOTALL)
+    for found in path.parent.glob(glob.escape(start) + "*"):
+        if mine := pattern.fullmatch(found.name):
+            yield found, int(mine[1])
+
+
+if sys.platform == "win32":
+
+    def _is_alive(pid: int) -> bool:
+        """Tell whether a process runs on this host; os.kill(pid, 0) would send it Ctrl-C here."""
+        query_limited_information = 0x1000
+        handle = ctypes.windll.kernel32.OpenProcess(query_limited_information, 0, pid)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+
+else:
+
+    def _is_alive(pid: int) -> bool:
+        """Tell whether a process runs on this host."""
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            pass  # it runs, for somebody else
+        return True

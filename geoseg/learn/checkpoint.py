@@ -1,0 +1,38 @@
+"""Checkpoints of a training run: enough to go on after the process was killed at any moment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import InputError
+
+
+def store(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers and texts so that the file is either the old state or the new one, never half of it."""
+    import torch
+
+    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with half.open("wb") as out:
+        torch.save(state, out)
+        out.flush()
+        os.fsync(out.fileno())
+    half.replace(path)
+
+
+def recall(path: Path) -> dict[str, Any] | None:
+    """Return the stored state, or None where there is none; nothing in the file is executed.
+
+    Raises:
+        InputError: the file is there but cannot be read.
+    """
+    import torch
+
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as wrong:
+        raise InputError(f"{path}: is no checkpoint of this version; remove its folder to start anew ({wrong})") from wrong
+    return state

@@ -1,0 +1,74 @@
+"""The shape of the U-Net as a value, from which it is built for torch and for OpenVINO.
+
+Ronneberger, Fischer, Brox: U-Net, 2015 (https://arxiv.org/abs/1505.04597), with padded convolutions and batch
+normalization: an encoder of two 3×3 convolutions per level and 2×2 max-pooling, a decoder of 2×2 transposed
+convolutions joined to the encoder's features of the same level, and a 1×1 convolution to the classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geoseg.errors import ModelError
+
+MAX_WIDTH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A U-Net's shape."""
+
+    bands: int
+    """Input bands."""
+    classes: int
+    """Output classes; output ``i`` is the score of the legend's ``i``-th class."""
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Channels of each level, finest first; every level after the first halves the resolution."""
+    convolutions: int = 2
+    """3×3 convolutions per block."""
+    kind: str = "unet"
+
+    def __post_init__(self) -> None:
+        if self.kind != "unet":
+            raise ModelError(f"network kind {self.kind!r} is unknown; this version builds: unet")
+        if not 1 <= len(self.widths) <= 8 or any(not 0 < width <= MAX_WIDTH for width in self.widths):
+            raise ModelError(f"network widths {self.widths} are not 1 to 8 numbers between 1 and {MAX_WIDTH}")
+        if not 1 <= self.bands <= 512 or not 2 <= self.classes <= 254 or not 1 <= self.convolutions <= 8:
+            raise ModelError(
+                f"network of {self.bands} bands, {self.classes} classes and {self.convolutions} convolutions a block "
+                "is out of range (1–512, 2–254, 1–8)"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Pixels that one step of the coarsest level covers; window offsets and sizes are multiples of it."""
+        return int(2 ** (len(self.widths) - 1))
+
+    @property
+    def levels(self) -> int:
+        """Number of resolutions."""
+        return len(self.widths)
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of every tensor a weights file of this network holds."""
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def block(prefix: str, channels_in: int, channels_out: int) -> None:
+            for i in range(self.convolutions):
+                entering = channels_in if i == 0 else channels_out
+                shapes[f"{prefix}.{i}.conv.weight"] = (channels_out, entering, 3, 3)
+                for part in ("weight", "bias", "running_mean", "running_var"):
+                    shapes[f"{prefix}.{i}.norm.{part}"] = (channels_out,)
+
+        entering = self.bands
+        for level, width in enumerate(self.widths):
+            block(f"down.{level}", entering, width)
+            entering = width
+        for level in range(self.levels - 1):
+            width, deeper = self.widths[level], self.widths[level + 1]
+            shapes[f"up.{level}.weight"] = (deeper, width, 2, 2)
+            shapes[f"up.{level}.bias"] = (width,)
+            block(f"merge.{level}", 2 * width, width)
+        shapes["head.weight"] = (self.classes, self.widths[0], 1, 1)
+        shapes["head.bias"] = (self.classes,)
+        return shapes

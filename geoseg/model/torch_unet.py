@@ -1,0 +1,53 @@
+"""The U-Net of a NetworkSpec as a torch module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.model.network import NetworkSpec
+
+
+class ConvNormReLU(nn.Module):
+    """3×3 convolution, batch normalization, ReLU; height and width stay."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels_in, h, w) to (n, channels_out, h, w)."""
+        return torch.relu_(self.norm(self.conv(x)))
+
+
+def _block(channels_in: int, channels_out: int, convolutions: int) -> nn.Sequential:
+    widths = [channels_in] + [channels_out] * convolutions
+    return nn.Sequential(*(ConvNormReLU(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+
+
+class UNet(nn.Module):
+    """Encoder, decoder and head; any height and width that are multiples of ``spec.stride``."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        entering = (spec.bands, *spec.widths)
+        pairs = zip(entering, spec.widths, strict=False)
+        self.down = nn.ModuleList(_block(a, b, spec.convolutions) for a, b in pairs)
+        finer = list(zip(spec.widths, spec.widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(deep, fine, 2, stride=2) for fine, deep in finer)
+        self.merge = nn.ModuleList(_block(2 * fine, fine, spec.convolutions) for fine, _ in finer)
+        self.head = nn.Conv2d(spec.widths[0], spec.classes, 1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map normalized pixels (n, bands, h, w) to class scores before the softmax (n, classes, h, w)."""
+        skips = []
+        for level, block in enumerate(self.down):
+            x = block(x if level == 0 else self.pool(x))
+            skips.append(x)
+        for level in reversed(range(self.spec.levels - 1)):
+            x = self.merge[level](torch.cat([skips[level], self.up[level](x)], dim=1))
+        scores: Tensor = self.head(x)
+        return scores
