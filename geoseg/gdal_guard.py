@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 
-# Drivers that fetch from the network or run on the contents of other files. Names a build lacks are ignored by GDAL.
+# Drivers that fetch from the network or run on the contents of other files. GDAL warns of names a build lacks, in
+# words that nothing but CPL_LOG can keep from standard error, because no library listens yet when it loads.
 _RASTER_SERVICES = "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
-_VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA,HTTP"
+_VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA"
 
 _SETTINGS = {
     "GDAL_DRIVER_PATH": "disable",
@@ -26,7 +27,6 @@ _SETTINGS = {
 
 _OFFLINE = {
     "GDAL_SKIP": f"{_RASTER_SERVICES},{_VECTOR_SERVICES}",
-    "OGR_SKIP": _VECTOR_SERVICES,
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "CPL_VSIL_CURL_HEADER_FILE_KVP_ENABLED": "NO",
 }
@@ -36,6 +36,7 @@ def arm() -> None:
     """Set the guarded environment; called once, when the package is imported."""
     os.environ.update(_SETTINGS)
     os.environ.update(_OFFLINE)
+    os.environ.setdefault("CPL_LOG", os.devnull)
     os.environ.pop("GDAL_VRT_PYTHON_TRUSTED_MODULES", None)
 
 

@@ -187,7 +187,7 @@ def test_burning_back_agrees_with_gdal_where_no_edge_meets_a_pixel_centre(kind):
     classes = blobs(5) + np.uint8(1)
     grid = grid_of(classes, TRANSFORMS[kind])
     found = polygons_of(classes, grid=grid, simplify_px=1.5)
-    nudged = shapely.transform(found.geometry, lambda xy: xy + (0.0137, 0.0071))
+    nudged = shapely.transform(found.geometry, lambda xy: xy + np.array([0.0137, 0.0071]))
     in_pixels = shapely.transform(nudged, lambda xy: np.column_stack(~grid.transform @ tuple(xy.T)))
     pairs = zip(in_pixels, found.values.tolist(), strict=True)
     gdal = rasterio.features.rasterize(pairs, classes.shape, dtype="uint8")

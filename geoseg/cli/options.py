@@ -4,6 +4,7 @@
     overwrite_option  segment, vectorize, train, demo
     talk_options      every verb: -q/-v, --progress
     json_option       segment, vectorize, info, evaluate
+    creation_option   segment
 """
 
 from __future__ import annotations
@@ -25,6 +26,27 @@ def out_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing results (refused otherwise).")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
+
+def _creation_options(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Return ``NAME=VALUE`` pairs as a mapping; refuse anything else as a usage error."""
+    options = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE, such as COMPRESS=ZSTD")
+        options[name.upper()] = value
+    return options
+
+
+creation_option = click.option(
+    "--co",
+    "creation",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_creation_options,
+    help="GDAL creation option of the rasters; repeat for more.",
+)
 
 
 def _talk(_ctx: click.Context, param: click.Parameter, count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from contextlib import contextmanager
@@ -77,3 +78,14 @@ def progress_on(kind: str, stage: str, unit: str) -> Iterator[Meter]:
         yield _JsonLines(stage, unit)
     else:
         yield _Silent()
+
+
+def message(kind: str, text: str, level: str = "warning") -> None:
+    """Tell a sentence beside the progress: as a JSON line where programs listen, else in plain words.
+
+    Plain words obey ``-q``: they go through the package's log.
+    """
+    if kind == "json":
+        print(json.dumps({"event": "message", "level": level, "text": text}), file=sys.stderr, flush=True)  # noqa: T201
+    else:
+        logging.getLogger("geoseg").warning("%s", text)

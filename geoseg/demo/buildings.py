@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from geoseg.demo.palette import Look
 
 X, Y, COS, SIN, A, B, SHAPE, N1, N2, HEIGHT, ROOF, RED, GREEN, BLUE, SALT, CHILD = range(16)
-"""Columns of a table of buildings: middle (image metres), direction, half sizes, outline and its two shares (0 to 1),
-height (metres), roof, roof colour, a number of its own, 1 for a part that stands on another building."""
+"""Columns of a table of buildings: middle (image metres), direction, half sizes, outline and its two shares
+(0 to 1), height (metres), roof, roof colour, a number of its own, 1 for a part that stands on another building."""
 
 FLAT, GABLED, HIPPED, RIBBED, DOMED = range(5)
 """Values of ROOF."""
@@ -50,16 +50,14 @@ def outline(house: NDArray[np.float64]) -> shapely.Polygon:
     """Return a building's footprint in image metres: exactly where depth_inside is positive."""
     a, b, n1, n2 = (float(house[k]) for k in (A, B, N1, N2))
     cut = n1 * min(a, b)
+    low, high = b - 2 * b * n2, a - 2 * a * n1  # where the notch of an L begins
+    waist, wing = a - a * n1, b - b * n2  # half widths of a cross
     rings: dict[int, list[tuple[float, float]]] = {
-        ELL: [(-a, -b), (a, -b), (a, b - 2 * b * n2), (a - 2 * a * n1, b - 2 * b * n2), (a - 2 * a * n1, b), (-a, b)],
-        YOU: [
-            (-a, -b), (a, -b), (a, b), (a * n1, b), (a * n1, b - 2 * b * n2),
-            (-a * n1, b - 2 * b * n2), (-a * n1, b), (-a, b),
-        ],
+        ELL: [(-a, -b), (a, -b), (a, low), (high, low), (high, b), (-a, b)],
+        YOU: [(-a, -b), (a, -b), (a, b), (a * n1, b), (a * n1, low), (-a * n1, low), (-a * n1, b), (-a, b)],
         CROSS: [
-            (-a + a * n1, -b), (a - a * n1, -b), (a - a * n1, -b + b * n2), (a, -b + b * n2),
-            (a, b - b * n2), (a - a * n1, b - b * n2), (a - a * n1, b), (-a + a * n1, b),
-            (-a + a * n1, b - b * n2), (-a, b - b * n2), (-a, -b + b * n2), (-a + a * n1, -b + b * n2),
+            (-waist, -b), (waist, -b), (waist, -wing), (a, -wing), (a, wing), (waist, wing),
+            (waist, b), (-waist, b), (-waist, wing), (-a, wing), (-a, -wing), (-waist, -wing),
         ],
         CHAMFERED: [
             (-a + cut, -b), (a - cut, -b), (a, -b + cut), (a, b - cut),
@@ -86,9 +84,9 @@ def _equipment(house: NDArray[np.float64], s: float, t: float, depth: float) -> 
         return 1.0, 0.0
     step = 3.5 + 2.0 * unit(3, 1, salt)
     k, m = math.floor(s / step), math.floor(t / step)
-    if unit(k, m, salt) > 0.06 + 0.2 * unit(4, 1, salt):
+    if unit(k, m, salt) > 0.08 + 0.3 * unit(4, 1, salt):
         return 1.0, 0.0
-    size = 0.7 + 0.7 * unit(k, m, salt + 1)
+    size = 0.9 + 0.8 * unit(k, m, salt + 1)
     if abs(s - (k + 0.5) * step) < size and abs(t - (m + 0.5) * step) < size:
         return 0.72 + 0.5 * unit(k, m, salt + 2), 1.4
     return 1.0, 0.0
@@ -100,7 +98,7 @@ def _flat(house: NDArray[np.float64], s: float, t: float, depth: float) -> tuple
     salt = int(house[SALT])
     light, extra = _equipment(house, s, t, depth)
     if depth < 0.9:
-        return 1.09 - 0.1 * unit(5, 1, salt), 0.7
+        return 1.09 - 0.1 * unit(5, 1, salt), 0.0
     # Large roofs are laid in fields of slightly different tone.
     field = 9.0 + 6.0 * unit(6, 1, salt)
     light *= 0.95 + 0.09 * unit(math.floor(s / field), math.floor(t / field), salt + 3)
@@ -144,11 +142,17 @@ def _paint_roof(canvas: Canvas, look: Look, house: NDArray[np.float64], at: tupl
         return
     light, extra = _flat(house, s, t, depth) if house[ROOF] == FLAT else _pitched(look, house, s, t)
     salt = int(house[SALT])
-    light *= 0.93 + 0.1 * cloud(x / 6.0, y / 6.0, salt + 4) + 0.04 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
+    light *= (
+        0.93
+        + 0.1 * cloud(x / 6.0, y / 6.0, salt + 4)
+        + 0.04 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
+    )
     tint(canvas, at, (house[RED] * light, house[GREEN] * light, house[BLUE] * light), min(1.0, depth + 0.5))
     if depth > 0.0:
         canvas.classes[at] = BUILDING
         canvas.tall[at] = house[HEIGHT] + extra
+    elif abs(canvas.tall[at]) < house[HEIGHT]:
+        canvas.tall[at] = -house[HEIGHT]
 
 
 @compiled

@@ -27,14 +27,19 @@ class Canvas(NamedTuple):
     classes: NDArray[np.uint8]
     """Shape (height, width)."""
     tall: NDArray[np.float32]
-    """Shape (height, width), metres above ground."""
+    """Shape (height, width), metres above ground; negative where a building covers less than half of a pixel: such a
+    pixel is lit like the roof but casts no shadow, lest edges along the sun's rays shade themselves in dots."""
 
 
 def canvas_of(window: Window) -> Canvas:
     """Return an empty canvas."""
     shape = window.height, window.width
     return Canvas(
-        window.row, window.col, np.zeros((*shape, 3), np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+        window.row,
+        window.col,
+        np.zeros((*shape, 3), np.float32),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape, np.float32),
     )
 
 

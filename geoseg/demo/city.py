@@ -1,7 +1,8 @@
 """The frame of a made-up city: where arterial roads run and where water lies, for a seed.
 
 Image coordinates ``x, y`` (metres, which are pixels; right and down) are rotated and gently bent into city
-coordinates ``p, q``. Arterials are the lines ``p = constant`` and ``q = constant``; between them lie districts ``i, j``.
+coordinates ``p, q``. Arterials are the lines ``p = constant`` and ``q = constant``; between them lie districts
+``i, j``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geoseg.demo.noise import compiled, unit, wave
+from geoseg.demo.noise import EDITION, compiled, unit, wave
 
 FAR = 1000.0
 """Metres; stands for "no water near"."""
@@ -37,7 +38,7 @@ class City(NamedTuple):
 
 def city_of(seed: int) -> City:
     """Return the city of a seed."""
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, EDITION, 1])
     turn = float(rng.uniform(0.0, 2.0 * math.pi))
     coast = bool(rng.random() < 0.12)
     return City(
@@ -103,8 +104,8 @@ def shore(city: City, i: int, p: float, q: float) -> float:
     left, right = arterial(city, 0, i), arterial(city, 0, i + 1)
     rough = 2.0 * wave(q / 13.0, city.salt + 5)
     if city.water_half == 0.0:
-        low = left + 50.0 + 22.0 * wave(q / 170.0, city.salt + 6) + rough
-        high = right - 50.0 + 22.0 * wave(q / 140.0, city.salt + 7) + rough
+        low = left + 125.0 + 30.0 * wave(q / 170.0, city.salt + 6) + rough
+        high = right - 125.0 + 30.0 * wave(q / 140.0, city.salt + 7) + rough
         return max(low - p, p - high)
     middle = 0.5 * (left + right) + 62.0 * wave(q / 330.0, city.salt + 6)
     half = city.water_half * (1.0 + 0.45 * wave(q / 260.0, city.salt + 7)) + rough
@@ -115,6 +116,12 @@ def shore(city: City, i: int, p: float, q: float) -> float:
 def clearance(city: City, p: float, q: float) -> tuple[int, int, float, float]:
     """Return the district ``i, j`` of a place, its distance to the nearest arterial's kerb and to water, metres."""
     i, j = between(city, 0, p), between(city, 1, q)
-    kerb = min(p - arterial(city, 0, i) - arterial_half(city, 0, i), arterial(city, 0, i + 1) - p - arterial_half(city, 0, i + 1))
-    other = min(q - arterial(city, 1, j) - arterial_half(city, 1, j), arterial(city, 1, j + 1) - q - arterial_half(city, 1, j + 1))
+    kerb = min(
+        p - arterial(city, 0, i) - arterial_half(city, 0, i),
+        arterial(city, 0, i + 1) - p - arterial_half(city, 0, i + 1),
+    )
+    other = min(
+        q - arterial(city, 1, j) - arterial_half(city, 1, j),
+        arterial(city, 1, j + 1) - q - arterial_half(city, 1, j + 1),
+    )
     return i, j, min(kerb, other), shore(city, i, p, q)

@@ -1,7 +1,7 @@
 """Districts: the blocks of local streets between arterials, each with its own kind, direction and spacing.
 
-A district has a frame ``u, v`` (metres, along and across its rows of lots) that is turned about the district's middle
-and bent along a sine. Local streets are the lines ``v = row(k)`` and, within row k, ``u = crossing(k, m)``.
+A district has a frame ``u, v`` (metres, along and across its rows of lots) that is turned about the district's
+middle and bent along a sine. Local streets are the lines ``v = row(k)`` and, within row k, ``u = crossing(k, m)``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geoseg.demo.city import City, arterial, city_of, from_city
-from geoseg.demo.noise import compiled, unit
+from geoseg.demo.noise import EDITION, compiled, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,8 +85,8 @@ class District(NamedTuple):
 def district_of(seed: int, i: int, j: int) -> District:
     """Return district ``i, j`` of a seed's city."""
     city = city_of(seed)
-    rng = np.random.default_rng([seed, 3, i % 2**32, j % 2**32])
-    shares = _SHARES * np.random.default_rng([seed, 4]).gamma(4.0, 0.25, len(_SHARES))
+    rng = np.random.default_rng([seed, EDITION, 3, i % 2**32, j % 2**32])
+    shares = _SHARES * np.random.default_rng([seed, EDITION, 4]).gamma(4.0, 0.25, len(_SHARES))
     number = int(rng.choice(len(KINDS), p=shares / shares.sum()))
     kind = KINDS[number]
     p = 0.5 * (arterial(city, 0, i) + arterial(city, 0, i + 1))

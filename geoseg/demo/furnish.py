@@ -54,13 +54,90 @@ class Manner(NamedTuple):
 
 
 MANNERS = (
-    Manner(0.95, (1.2, 3.2), (4.0, 7.5), (1.5, 3.5), (35, 40, 14, 4, 7, 0), (5, 9), (74, 6, 19, 0, 1), (0.05, 0.9, 0), 0.75, 0.2),
-    Manner(0.95, (0.3, 1.6), (0.6, 2.5), (0.3, 1.5), (58, 26, 8, 7, 1, 0), (4, 9), (94, 4, 1, 0, 1), (0.5, 0.2, 0), 0.06, 0.0),
-    Manner(0.93, (2.2, 5.0), (4.5, 9.0), (2.0, 5.0), (40, 20, 14, 14, 9, 3), (11, 27), (98, 1, 1, 0, 0), (0.45, 0.15, 0.2), 0.5, 0.14),
-    Manner(0.88, (4.0, 9.0), (6.0, 12.0), (3.0, 8.0), (38, 12, 6, 8, 14, 22), (14, 30), (99, 0, 0, 0, 1), (0.5, 0.0, 0.3), 0.6, 0.18),
-    Manner(0.88, (1.5, 6.0), (4.0, 10.0), (1.0, 5.0), (88, 11, 1, 0, 0, 0), (6, 12), (22, 10, 0, 68, 0), (0.7, 0.15, 0.06), 0.0, 0.0),
-    Manner(0.3, (14.0, 30.0), (30.0, 60.0), (10.0, 40.0), (50, 20, 5, 10, 10, 5), (4, 9), (60, 10, 20, 0, 10), (0, 0, 0.12), 0.5, 0.05),
-    Manner(0.25, (14.0, 32.0), (20.0, 60.0), (10.0, 40.0), (80, 15, 5, 0, 0, 0), (4, 9), (60, 10, 0, 30, 0), (0.2, 0.15, 0), 0.0, 0.0),
+    Manner(
+        0.95,
+        (1.2, 3.2),
+        (4.0, 7.5),
+        (1.5, 3.5),
+        (35, 40, 14, 4, 7, 0),
+        (5, 9),
+        (74, 6, 19, 0, 1),
+        (0.05, 0.9, 0),
+        0.75,
+        0.2,
+    ),
+    Manner(
+        0.95,
+        (0.3, 1.6),
+        (0.6, 2.5),
+        (0.3, 1.5),
+        (58, 26, 8, 7, 1, 0),
+        (4, 9),
+        (94, 4, 1, 0, 1),
+        (0.5, 0.2, 0),
+        0.06,
+        0.0,
+    ),
+    Manner(
+        0.93,
+        (2.2, 5.0),
+        (4.5, 9.0),
+        (2.0, 5.0),
+        (40, 20, 14, 14, 9, 3),
+        (9, 19),
+        (98, 1, 1, 0, 0),
+        (0.45, 0.15, 0.13),
+        0.5,
+        0.14,
+    ),
+    Manner(
+        0.88,
+        (4.0, 9.0),
+        (6.0, 12.0),
+        (3.0, 8.0),
+        (38, 12, 6, 8, 14, 22),
+        (13, 28),
+        (99, 0, 0, 0, 1),
+        (0.5, 0.0, 0.22),
+        0.6,
+        0.18,
+    ),
+    Manner(
+        0.88,
+        (1.5, 6.0),
+        (4.0, 10.0),
+        (1.0, 5.0),
+        (88, 11, 1, 0, 0, 0),
+        (6, 12),
+        (22, 10, 0, 68, 0),
+        (0.7, 0.15, 0.06),
+        0.0,
+        0.0,
+    ),
+    Manner(
+        0.3,
+        (14.0, 30.0),
+        (30.0, 60.0),
+        (10.0, 40.0),
+        (50, 20, 5, 10, 10, 5),
+        (4, 9),
+        (60, 10, 20, 0, 10),
+        (0, 0, 0.03),
+        0.5,
+        0.05,
+    ),
+    Manner(
+        0.25,
+        (14.0, 32.0),
+        (20.0, 60.0),
+        (10.0, 40.0),
+        (80, 15, 5, 0, 0, 0),
+        (4, 9),
+        (60, 10, 0, 30, 0),
+        (0.08, 0.15, 0),
+        0.0,
+        0.0,
+    ),
 )
 
 
@@ -123,7 +200,10 @@ def _houses(rng: np.random.Generator, look: Look, parcels: Table, gaps: Gaps, ki
     x, y = _moved(parcels, np.zeros(n), 0.5 * (gaps.back - gaps.front))
     quarter = rng.integers(0, 4, n)
     cos, sin = parcels[:, lots.COS], parcels[:, lots.SIN]
-    turned_cos, turned_sin = np.array([1.0, 0.0, -1.0, 0.0])[quarter], np.array([0.0, 1.0, 0.0, -1.0])[quarter]
+    turned_cos, turned_sin = (
+        np.array([1.0, 0.0, -1.0, 0.0])[quarter],
+        np.array([0.0, 1.0, 0.0, -1.0])[quarter],
+    )
     house[:, buildings.X], house[:, buildings.Y] = x, y
     house[:, buildings.COS] = cos * turned_cos - sin * turned_sin
     house[:, buildings.SIN] = sin * turned_cos + cos * turned_sin
@@ -166,7 +246,7 @@ def _roof_colors(rng: np.random.Generator, look: Look, roofs: Table) -> Table:
         weights[list(liked)] *= 2.0 if roof == buildings.FLAT else 8.0
         here = (roofs == roof) | ((roofs == buildings.GABLED) & (roof == buildings.HIPPED))
         chosen[here] = rng.choice(len(weights), len(roofs), p=weights / weights.sum())[here]
-    light = rng.normal(1.0, 0.08, (len(roofs), 1)) * rng.normal(1.0, 0.02, (len(roofs), 3))
+    light = rng.normal(1.0, 0.08, (len(roofs), 1)) * rng.normal(1.0, 0.009, (len(roofs), 3))
     return np.clip(look.roofs[chosen] * light, 40.0, 250.0)
 
 
@@ -183,12 +263,20 @@ def _grounds(rng: np.random.Generator, look: Look, parcels: Table, manner: Manne
     """Return yards and car parks that fill lots."""
     n = len(parcels)
     patch = _patches(
-        parcels, (parcels[:, lots.X], parcels[:, lots.Y]), (parcels[:, lots.HALF_U] - 0.1, parcels[:, lots.HALF_V] - 0.1)
+        parcels,
+        (parcels[:, lots.X], parcels[:, lots.Y]),
+        (parcels[:, lots.HALF_U] - 0.1, parcels[:, lots.HALF_V] - 0.1),
     )
     yard, walled, _ = shares = manner.grounds
     dice = rng.random(n)
-    patch[:, yards.KIND] = np.select([dice < yard, dice < yard + walled], [yards.YARD, yards.WALLED], yards.PARKING)
-    base = rng.choice([SAND, PAVING, SOIL], n, p=[0.3, 0.3, 0.4] if kind in (WORKS, OLD_TOWN, BARE, PARK) else [0.35, 0.55, 0.1])
+    patch[:, yards.KIND] = np.select(
+        [dice < yard, dice < yard + walled], [yards.YARD, yards.WALLED], yards.PARKING
+    )
+    base = rng.choice(
+        [SAND, PAVING, SOIL],
+        n,
+        p=[0.3, 0.3, 0.4] if kind in (WORKS, OLD_TOWN, BARE, PARK) else [0.35, 0.55, 0.1],
+    )
     patch[:, yards.RED : yards.BLUE + 1] = look.ground[base] * rng.uniform(0.88, 1.12, (n, 1))
     parking = patch[:, yards.KIND] == yards.PARKING
     patch[parking, yards.RED] = rng.uniform(0.1, 0.8, n)[parking]

@@ -21,7 +21,11 @@ Color = tuple[float, float, float]
 @compiled
 def between_colors(first: Color, second: Color, share: float) -> Color:
     """Return the colour between two others; the share is cut to [0, 1]."""
-    return blend(first[0], second[0], share), blend(first[1], second[1], share), blend(first[2], second[2], share)
+    return (
+        blend(first[0], second[0], share),
+        blend(first[1], second[1], share),
+        blend(first[2], second[2], share),
+    )
 
 
 @compiled
@@ -52,7 +56,11 @@ def lawn(look: Look, x: float, y: float) -> Color:
 @compiled
 def sea(look: Look, depth: float, x: float, y: float) -> Color:
     """Return the colour of water at a distance from its shore, metres."""
-    ripple = 0.94 + 0.08 * cloud(x / 3.1, y / 4.7, look.salt + 9) + 0.08 * cloud(x / 57.0, y / 57.0, look.salt + 10)
+    ripple = (
+        0.94
+        + 0.08 * cloud(x / 3.1, y / 4.7, look.salt + 9)
+        + 0.08 * cloud(x / 57.0, y / 57.0, look.salt + 10)
+    )
     near = shaded(look, SHALLOW, ripple)
     return between_colors(near, shaded(look, DEEP, ripple), 0.25 + depth / 38.0)
 
@@ -136,18 +144,25 @@ def _paint_arterials(
     x, y, p, q, wet = place
     left = p - frame.left - frame.half_left <= frame.right - p - frame.half_right
     top = q - frame.top - frame.half_top <= frame.bottom - q - frame.half_bottom
-    half_p, half_q = frame.half_left if left else frame.half_right, frame.half_top if top else frame.half_bottom
+    half_p, half_q = (
+        frame.half_left if left else frame.half_right,
+        frame.half_top if top else frame.half_bottom,
+    )
     first = (p - frame.left if left else frame.right - p) - half_p
     second = (q - frame.top if top else frame.bottom - q) - half_q
     kerb = rounded(first, second)
     if kerb > 0.0 or (second > 0.0 and wet <= 0.0):
         return False, kerb
     if second <= 0.0 and first > 6.0:
-        _paint_arterial(canvas, look, at, (x, y, second + half_q, p, half_q, frame.tone_top if top else frame.tone_bottom))
+        _paint_arterial(
+            canvas, look, at, (x, y, second + half_q, p, half_q, frame.tone_top if top else frame.tone_bottom)
+        )
         if wet < 3.0 and second > -1.4:
             tint(canvas, at, shaded(look, PAVING, 1.1), 0.8)
     elif first <= 0.0 and second > 6.0:
-        _paint_arterial(canvas, look, at, (x, y, first + half_p, q, half_p, frame.tone_left if left else frame.tone_right))
+        _paint_arterial(
+            canvas, look, at, (x, y, first + half_p, q, half_p, frame.tone_left if left else frame.tone_right)
+        )
     else:
         canvas.classes[at] = ROAD
         tint(canvas, at, asphalt(look, x, y, 0.5), 1.0)
@@ -155,9 +170,12 @@ def _paint_arterials(
 
 
 @compiled
-def _paint_open(canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]) -> None:
-    """Paint one pixel of land or lawn; place is x, y, distance to the nearest kerb and to water, metres."""
-    x, y, kerb, dry = place
+def _paint_open(
+    canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]
+) -> None:
+    """Paint one pixel of land or lawn; place is x, y, distances to an arterial, a local street, water."""
+    x, y, main, local, dry = place
+    kerb = min(main, local)
     canvas.classes[at] = LAND
     tint(canvas, at, bare(look, district, x, y), 1.0)
     if dry < 14.0:
@@ -171,7 +189,9 @@ def _paint_open(canvas: Canvas, look: Look, district: District, at: tuple[int, i
         path = abs(cloud(x / 53.0, y / 53.0, look.salt + 17) - 0.5)
         share = (path - 0.018) * 90.0 if path < 0.028 else (green - 0.28) * 14.0
     else:
-        share = (green - 0.86 + 0.52 * look.green * district.green) * 14.0
+        share = (green - 0.83 + 0.52 * look.green * district.green) * 14.0
+        if main < 7.5 and district.kind != BARE and unit(1, 7, district.salt) < 0.7 * look.green:
+            share = max(share, 1.0)
     if share > 0.0:
         tint(canvas, at, lawn(look, x, y), min(1.0, 0.5 + share))
     if share > 0.3:
@@ -179,7 +199,9 @@ def _paint_open(canvas: Canvas, look: Look, district: District, at: tuple[int, i
 
 
 @compiled
-def _paint_place(canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]) -> None:
+def _paint_place(
+    canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]
+) -> None:
     """Paint one pixel off the arterials; place is x, y, distance to their kerb and to water, metres, and a tone."""
     x, y, kerb, wet, tone = place
     if wet <= 0.0:
@@ -192,11 +214,13 @@ def _paint_place(canvas: Canvas, look: Look, district: District, at: tuple[int, 
         canvas.classes[at] = ROAD
         tint(canvas, at, asphalt(look, x, y, tone), 1.0)
     else:
-        _paint_open(canvas, look, district, at, (x, y, min(kerb, local), wet))
+        _paint_open(canvas, look, district, at, (x, y, kerb, local, wet))
 
 
 @compiled
-def paint_ground(canvas: Canvas, city: City, look: Look, table: NDArray[np.float64], first: tuple[int, int]) -> None:
+def paint_ground(
+    canvas: Canvas, city: City, look: Look, table: NDArray[np.float64], first: tuple[int, int]
+) -> None:
     """Paint every pixel of the canvas.
 
     Args:

@@ -23,19 +23,29 @@ RIM = 4
 
 
 @compiled
-def _shadow(tall: NDArray[np.float32], look: Look, r: int, c: int) -> float:
-    """Return how much of a pixel is in cast shadow, 0 to 1, by walking towards the sun."""
+def _shadow(tall: NDArray[np.float32], look: Look, highest: float, r: int, c: int) -> float:
+    """Return how much of a pixel is in cast shadow, 0 to 1, by walking towards the sun.
+
+    Each step is one pixel along the axis nearer to the sun's direction; across it the lower one of the two pixels
+    beside the ray counts, so that edges along the ray do not shade themselves in dots.
+    """
     height, width = tall.shape
-    own = tall[r, c]
+    own = abs(tall[r, c])
+    steep = abs(look.sun_y) >= abs(look.sun_x)
+    length = 1.0 / max(abs(look.sun_x), abs(look.sun_y))
+    down, right = look.sun_y * length, look.sun_x * length
     deepest = 0.0
-    step = 1.0
-    while own + step * look.climb < TALLEST and deepest < 1.0:
-        a = int(math.floor(r + step * look.sun_y + 0.5))
-        b = int(math.floor(c + step * look.sun_x + 0.5))
-        if a < 0 or b < 0 or a >= height or b >= width:
+    step = 1
+    while own + step * length * look.climb < highest and deepest < 1.0:
+        y, x = r + step * down, c + step * right
+        # Along the main axis the place is a whole number but for rounding.
+        a = int(math.floor(y + 0.5)) if steep else int(math.floor(y))
+        b = int(math.floor(x)) if steep else int(math.floor(x + 0.5))
+        a2, b2 = (a, b + 1) if steep else (a + 1, b)
+        if a < 0 or b < 0 or a2 >= height or b2 >= width:
             break
-        deepest = max(deepest, tall[a, b] - own - step * look.climb)
-        step += 1.0
+        deepest = max(deepest, min(tall[a, b], tall[a2, b2]) - own - step * length * look.climb)
+        step += 1
     return min(1.0, deepest)
 
 
@@ -43,9 +53,10 @@ def _shadow(tall: NDArray[np.float32], look: Look, r: int, c: int) -> float:
 def lighten(canvas: Canvas, look: Look) -> None:
     """Darken cast shadows and apply the illumination's slow change over the scene, haze and contrast."""
     height, width = canvas.classes.shape
+    highest = min(TALLEST, canvas.tall.max())
     for r in range(height):
         for c in range(width):
-            shadow = _shadow(canvas.tall, look, r, c)
+            shadow = _shadow(canvas.tall, look, highest, r, c)
             x, y = (c + canvas.col) / 900.0, (r + canvas.row) / 900.0
             sun = look.gain * (0.93 + 0.14 * cloud(x, y, look.salt + 30))
             for band in range(3):
@@ -64,7 +75,9 @@ def _blurred(rgb: NDArray[np.float32], outer: float, far: float) -> NDArray[np.f
         for c in range(2, width - 2):
             for b in range(bands):
                 near = rgb[r, c - 1, b] + rgb[r, c + 1, b]
-                across[r, c, b] = rgb[r, c, b] * middle + near * outer + (rgb[r, c - 2, b] + rgb[r, c + 2, b]) * far
+                across[r, c, b] = (
+                    rgb[r, c, b] * middle + near * outer + (rgb[r, c - 2, b] + rgb[r, c + 2, b]) * far
+                )
     for r in range(2, height - 2):
         for c in range(width):
             for b in range(bands):

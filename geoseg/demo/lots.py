@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 X, Y, COS, SIN, HALF_U, HALF_V, FRONT = range(7)
-"""Columns of a table of lots: middle (image metres), direction of u, half sizes, -1 or 1: the side of v its street is on."""
+"""Columns of a table of lots: middle (image metres), direction of u, half sizes, -1 or 1: on which side of v its
+street is."""
 
 _WALK = 2.6
 _MOST = 6000
@@ -37,7 +38,11 @@ def _fits(city: City, district: District, corners: tuple[float, float, float, fl
 
 @compiled
 def _block_lots(
-    city: City, district: District, corners: tuple[float, float, float, float], out: NDArray[np.float64], n: int
+    city: City,
+    district: District,
+    corners: tuple[float, float, float, float],
+    out: NDArray[np.float64],
+    n: int,
 ) -> int:
     """Write the lots of one block into a table from row n on, and return the first free row."""
     u0, v0, u1, v1 = corners
@@ -70,7 +75,9 @@ def lots_of(city: City, district: District) -> NDArray[np.float64]:
     gap = district.half + _WALK
     for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows)):
         v0, v1 = row(district, k) + gap, row(district, k + 1) - gap
-        for m in range(math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1):
+        for m in range(
+            math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1
+        ):
             u0, u1 = crossing(district, k, m) + gap, crossing(district, k, m + 1) - gap
             n = _block_lots(city, district, (u0, v0, u1, v1), out, n)
     return out[:n].copy()

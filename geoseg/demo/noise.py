@@ -13,6 +13,9 @@ import numba
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+EDITION = 9
+"""Goes into every draw; another number is another world for each seed."""
+
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geoseg.demo.noise import compiled
+from geoseg.demo.noise import EDITION, compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Look(NamedTuple):
 
 def look_of(seed: int) -> Look:
     """Return the look of a seed."""
-    rng = np.random.default_rng([seed, 2])
+    rng = np.random.default_rng([seed, EDITION, 2])
     ground = _GROUND * rng.uniform(0.88, 1.12, (len(_GROUND), 1)) * rng.uniform(0.965, 1.035, _GROUND.shape)
     ground[SOIL] = 0.5 * ground[SOIL] + 0.5 * ground[SAND] * rng.uniform(0.78, 0.95)
     ground[ASPHALT] = ground[ASPHALT] * rng.uniform(0.82, 1.2)
@@ -88,9 +88,11 @@ def look_of(seed: int) -> Look:
     ground[GRASS] = ground[GRASS] * rng.uniform(0.85, 1.15)
     roofs = _ROOFS * rng.uniform(0.975, 1.025, _ROOFS.shape)
     weights = _ROOF_WEIGHTS * rng.gamma(2.0, 0.5, len(_ROOFS)) + 0.03
-    azimuth, elevation = math.radians(rng.uniform(95.0, 215.0)), math.radians(rng.uniform(46.0, 62.0))
+    azimuth, elevation = math.radians(rng.uniform(95.0, 215.0)), math.radians(rng.uniform(50.0, 66.0))
     warm = rng.uniform(-0.045, 0.045)
-    cast = np.array([1.0 + warm, 1.0 + rng.uniform(-0.012, 0.012), 1.0 - warm])  # the whole scene a little warmer or cooler
+    cast = np.array(
+        [1.0 + warm, 1.0 + rng.uniform(-0.012, 0.012), 1.0 - warm]
+    )  # the whole scene a little warmer or cooler
     return Look(
         salt=int(rng.integers(1, 2**30)),
         ground=np.ascontiguousarray(ground * cast),
@@ -100,9 +102,9 @@ def look_of(seed: int) -> Look:
         sun_y=-math.cos(azimuth),
         climb=math.tan(elevation),
         shade=float(rng.uniform(0.45, 0.62)),
-        gain=float(rng.uniform(0.86, 1.06)),
-        haze=float(rng.uniform(0.0, 18.0)),
-        contrast=float(rng.uniform(0.85, 1.15)),
+        gain=float(rng.uniform(0.82, 0.99)),
+        haze=float(rng.uniform(0.0, 16.0)),
+        contrast=float(rng.uniform(0.86, 1.12)),
         grain=float(rng.uniform(1.2, 3.5)),
         soft=float(rng.uniform(0.08, 0.19)),
         green=float(rng.uniform(0.4, 1.0)),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geoseg.demo.palette import Look
 
 X, Y, RADIUS, HEIGHT, TONE, SALT = range(6)
-"""Columns of a table of trees: middle (image metres), crown radius, height (metres), lightness, a number of its own."""
+"""Columns of a table of trees: middle (image metres), crown radius, height (metres), lightness, own number."""
 
 
 @compiled

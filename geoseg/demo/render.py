@@ -38,11 +38,14 @@ def render(seed: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uin
         window: absolute rows and columns; any place, negative ones too.
 
     Returns:
-        RGB, uint8, shape (3, height, width), and classes, uint8, shape (height, width), values 1 to 5 of the default legend.
+        RGB, uint8, shape (3, height, width), and classes, uint8, shape (height, width), values 1 to 5 of the
+        default legend.
     """
     city, look = city_of(seed), look_of(seed)
     if window.height == 0 or window.width == 0:
-        return np.zeros((3, window.height, window.width), np.uint8), np.zeros((window.height, window.width), np.uint8)
+        return np.zeros((3, window.height, window.width), np.uint8), np.zeros(
+            (window.height, window.width), np.uint8
+        )
     seen = _seen(window, look)
     canvas = canvas_of(seen)
     districts = touched(city, seen)
@@ -68,14 +71,18 @@ def render(seed: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uin
 def _seen(window: Window, look: Look) -> Window:
     """Return the window widened by what blur reads and by what may cast shadows into it."""
     length = TALLEST / look.climb
-    x, y = math.ceil(length * abs(look.sun_x)), math.ceil(length * abs(look.sun_y))
+    x, y = math.ceil(length * abs(look.sun_x)) + 2, math.ceil(length * abs(look.sun_y)) + 2
     left, top = RIM + (x if look.sun_x < 0 else 0), RIM + (y if look.sun_y < 0 else 0)
-    return Window(window.row - top, window.col - left, window.height + y + 2 * RIM, window.width + x + 2 * RIM)
+    return Window(
+        window.row - top, window.col - left, window.height + y + 2 * RIM, window.width + x + 2 * RIM
+    )
 
 
 def touched(city: City, window: Window) -> list[tuple[int, int]]:
     """Return the districts ``i, j`` that have a part in a window, in order."""
-    pairs = _districts_at(city, float(window.row), float(window.col), float(window.bottom), float(window.right))
+    pairs = _districts_at(
+        city, float(window.row), float(window.col), float(window.bottom), float(window.right)
+    )
     return sorted({(int(i), int(j)) for i, j in np.unique(pairs, axis=0)})
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     Table = NDArray[np.float64]
 
 PLACE_X, PLACE_Y, TURN, KERB, DRY, LOCAL, THICK = range(7)
-"""Columns of a survey: image place, direction of the street, distances to arterial kerb, water and local kerb, density."""
+"""Columns of a survey: image place, direction of the street, distances to an arterial's kerb, to water and to a
+local street's kerb (metres), density of growth (0 to 1)."""
 
 
 @compiled
@@ -85,7 +86,10 @@ def survey_arterials(city: City, district: District, places: NDArray[np.float64]
 def _rows(rng: np.random.Generator, city: City, district: District, step: float, off: float) -> Table:
     """Return places ``u, v`` beside the local streets of a district, shape (n, 2), off metres from their middle."""
     reach = 0.85 * city.spacing
-    streets = [row(district, k) for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows) + 1)]
+    streets = [
+        row(district, k)
+        for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows) + 1)
+    ]
     u = np.arange(-reach, reach, step)
     across = np.repeat(np.array([s + side * off for s in streets for side in (-1.0, 1.0)]), len(u))
     along = np.tile(u, 2 * len(streets)) + rng.uniform(-0.45 * step, 0.45 * step, len(across))
@@ -109,7 +113,12 @@ def trees_of(rng: np.random.Generator, city: City, look: Look, district: Distric
     green = look.green * district.green
     beside = survey(city, district, _rows(rng, city, district, 10.0, district.half + 1.4))
     row_wish = 1.1 * green * (district.kind < PARK) * rng.uniform(0.2, 1.2)
-    keep = (beside[:, KERB] > 3) & (beside[:, DRY] > 11) & (beside[:, LOCAL] > 0.5) & (rng.random(len(beside)) < row_wish)
+    keep = (
+        (beside[:, KERB] > 3)
+        & (beside[:, DRY] > 11)
+        & (beside[:, LOCAL] > 0.5)
+        & (rng.random(len(beside)) < row_wish)
+    )
     return np.ascontiguousarray(
         np.concatenate(
             [
@@ -152,10 +161,16 @@ def _avenue(rng: np.random.Generator, city: City, look: Look, district: District
     share = np.arange(0.0, 1.0, 10.5 / city.spacing)
     half = arterial_half(city, 0, district.i), arterial_half(city, 1, district.j)
     lines = [(axis, off) for axis in (0, 1) for off in (0.0, half[axis] + 2.6, -half[axis] - 2.6)]
-    wish = [(0.8 if half[axis] > 12.4 else 0.0) if off == 0.0 else rng.uniform(-0.4, 0.9) for axis, off in lines]
+    wish = [
+        (0.8 if half[axis] > 12.4 else 0.0) if off == 0.0 else rng.uniform(-0.4, 0.9) for axis, off in lines
+    ]
     places = np.array([(axis, s, off) for axis, off in lines for s in share])
     there = survey_arterials(city, district, places)
-    keep = (there[:, KERB] > 0) & (there[:, DRY] > 6) & (rng.random(len(places)) < np.repeat(wish, len(share)) * (0.3 + look.green))
+    keep = (
+        (there[:, KERB] > 0)
+        & (there[:, DRY] > 6)
+        & (rng.random(len(places)) < np.repeat(wish, len(share)) * (0.3 + look.green))
+    )
     return _trees(rng, there[keep], (1.5, 2.9))
 
 

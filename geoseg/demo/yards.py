@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 X, Y, COS, SIN, A, B, KIND, RED, GREEN, BLUE, SALT = range(11)
-"""Columns of a table of patches: middle (image metres), direction, half sizes, kind, colour, a number of its own."""
+"""Columns of a table of patches: middle (image metres), direction, half sizes, kind, colour, own number. RED is the
+share of taken bays for PARKING, and 1 for a round POND."""
 
 YARD, WALLED, LAWN, POND, PARKING, CAR, FIELD = range(7)
 """Values of KIND."""
@@ -26,18 +27,20 @@ def _paint_paving(canvas: Canvas, patch: NDArray[np.float64], at: tuple[int, int
     """Paint one pixel of a paved or sandy yard, with a wall around it where it has one."""
     x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
     salt = int(patch[SALT])
-    light = 0.9 + 0.14 * cloud(x / 7.0, y / 7.0, salt) + 0.06 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
+    light = (
+        0.9 + 0.14 * cloud(x / 7.0, y / 7.0, salt) + 0.06 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
+    )
     wall = patch[KIND] == WALLED and depth < 0.8
     light += 0.14 * unit(8, 8, salt) - 0.02 if wall else 0.0
     share = min(1.0, depth + 0.5) * (0.85 if not wall else 1.0)
     tint(canvas, at, (patch[RED] * light, patch[GREEN] * light, patch[BLUE] * light), share)
     canvas.classes[at] = LAND
-    if wall:
-        canvas.tall[at] = 1.8
 
 
 @compiled
-def _paint_parking(canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float]) -> None:
+def _paint_parking(
+    canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float]
+) -> None:
     """Paint one pixel of a car park: bays, marks and most bays taken."""
     x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
     s, t = place
@@ -57,12 +60,19 @@ def _paint_parking(canvas: Canvas, look: Look, patch: NDArray[np.float64], at: t
     elif over < 0.95 and 0.4 < deep % 10.8 < 4.9 and unit(bay, key, salt) < patch[RED]:
         light = 40.0 + 200.0 * unit(bay, key + 7, salt) ** 0.7
         hue = unit(bay, key + 13, salt)
-        tint(canvas, at, (light, light * (0.55 if hue < 0.08 else 0.98), light * (0.5 if hue < 0.08 else 0.99)), 0.9)
+        tint(
+            canvas,
+            at,
+            (light, light * (0.55 if hue < 0.08 else 0.98), light * (0.5 if hue < 0.08 else 0.99)),
+            0.9,
+        )
         canvas.tall[at] = 1.5
 
 
 @compiled
-def _paint_car(canvas: Canvas, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float], depth: float) -> None:
+def _paint_car(
+    canvas: Canvas, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float], depth: float
+) -> None:
     """Paint one pixel of a car if it is on a road."""
     if canvas.classes[at] != ROAD:
         return

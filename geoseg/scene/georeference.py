@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import InputError, UsageError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
     from rasterio.io import DatasetReader
+
+_PRJ_BYTES = 2**16
 
 
 def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
@@ -27,7 +30,7 @@ def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
         UsageError: ``src_crs`` cannot be understood.
     """
     name, transform = dataset.name, dataset.transform
-    crs = _user_crs(src_crs) if src_crs else dataset.crs
+    crs = _user_crs(src_crs) if src_crs else dataset.crs or _crs_beside(name)
     if transform.is_identity:
         _refuse_unplaced(dataset, crs)
     if not all(map(math.isfinite, transform)) or transform.determinant == 0:
@@ -54,13 +57,13 @@ def ground_pixel_m(grid: Grid) -> tuple[float, float]:
     row, col = grid.height / 2, grid.width / 2
     ends = [(col, row - 0.5), (col, row + 0.5), (col - 0.5, row), (col + 0.5, row)]
     xs, ys = zip(*(grid.transform @ end for end in ends), strict=True)
-    measured = _geodesic(crs, xs, ys)
-    if measured is None:
-        unit = _linear_unit(crs, math.radians(ys[0]))
-        measured = tuple(
-            math.hypot((xs[i + 1] - xs[i]) * unit[0], (ys[i + 1] - ys[i]) * unit[1]) for i in (0, 2)
-        )  # type: ignore[assignment]
-    return measured  # type: ignore[return-value]
+    geodesic = _geodesic(crs, xs, ys)
+    if geodesic is not None:
+        return geodesic
+    unit_x, unit_y = _linear_unit(crs, math.radians(ys[0]))
+    high = math.hypot((xs[1] - xs[0]) * unit_x, (ys[1] - ys[0]) * unit_y)
+    wide = math.hypot((xs[3] - xs[2]) * unit_x, (ys[3] - ys[2]) * unit_y)
+    return high, wide
 
 
 def _user_crs(text: str) -> CRS:
@@ -71,6 +74,18 @@ def _user_crs(text: str) -> CRS:
         return CRS.from_user_input(text)
     except CRSError:
         raise UsageError(f"--src-crs: {text!r} is not a CRS; write it like EPSG:32633, or as WKT") from None
+
+
+def _crs_beside(name: str) -> CRS | None:
+    """Return the CRS of a ``.prj`` beside a scene: the companion of a world file, which GDAL ignores."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        with Path(name).with_suffix(".prj").open("rb") as file:
+            return CRS.from_wkt(file.read(_PRJ_BYTES).decode())
+    except (OSError, ValueError, CRSError):
+        return None
 
 
 def _wkt2(crs: CRS) -> str:

@@ -68,9 +68,10 @@ class Ruler:
         rings = Rings.of(shapely.segmentize(polygons, _LONGEST_EDGE))
         parts = np.split(rings.xy, rings.first[1:]) if len(rings.first) else []
         measured = [self.geod.polygon_area_perimeter(*ring.T) for ring in parts]  # clockwise counts negative
-        area, perimeter = np.array(measured, np.float64).reshape(-1, 2).T
-        count = len(polygons)
-        return np.bincount(rings.polygon, area, count), np.bincount(rings.polygon, perimeter, count)
+        by_ring = np.array(measured, np.float64).reshape(-1, 2)
+        by_polygon = np.zeros((len(polygons), 2))
+        np.add.at(by_polygon, rings.polygon, by_ring)
+        return by_polygon[:, 0], by_polygon[:, 1]
 
 
 def ground_pixel_area_m2(grid: Grid) -> float:

@@ -1,0 +1,269 @@
+"""What a scene, a model or a vector file is, as one JSON object or as a few lines of text."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import GeosegError, InputError
+from geoseg.scene.open import check_file, open_raster, read_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.io import DatasetReader
+
+SCHEMA = 1
+
+# First bytes of every vector format that is described.
+_LAYERS = {
+    ".gpkg": b"SQLite format 3\0",
+    ".geojson": b"{",
+    ".json": b"{",
+    ".fgb": b"fgb",
+    ".parquet": b"PAR1",
+}
+
+
+def describe(path: str, *, allow_network: bool = False) -> dict[str, Any]:
+    """Return what a file is: its ``kind`` (scene, layers or model) and what matters about it.
+
+    Raises:
+        InputError: the file is missing, or neither an image nor vector layers.
+        ModelError: the model file is damaged.
+    """
+    from geoseg.model.file import BUNDLED
+
+    ending = Path(path).suffix.lower()
+    if path == BUNDLED or ending == ".safetensors":
+        return _describe_model(path)
+    if ending in _LAYERS:
+        return _describe_layers(path, ending)
+    return _describe_scene(path, allow_network=allow_network)
+
+
+def _describe_model(path: str) -> dict[str, Any]:
+    from geoseg.model.card import card_to_json
+    from geoseg.model.file import load_card, model_path
+
+    found = {"kind": "model", "path": str(model_path(path))}
+    return {"schema": SCHEMA, **found, "card": card_to_json(load_card(path))}
+
+
+def _describe_scene(path: str, *, allow_network: bool) -> dict[str, Any]:
+    with open_raster(path, allow_network=allow_network) as dataset:
+        return {
+            "schema": SCHEMA,
+            "kind": "scene",
+            "path": path,
+            "driver": dataset.driver,
+            "width": dataset.width,
+            "height": dataset.height,
+            "bands": list(_bands(dataset)),
+            "block": list(dataset.block_shapes[0]),
+            "compression": dataset.compression.name.lower() if dataset.compression else None,
+            "overviews": list(dataset.overviews(1)),
+            **_place(dataset),
+            **_reading(path, allow_network=allow_network),
+        }
+
+
+def _bands(dataset: DatasetReader) -> Iterator[dict[str, Any]]:
+    for i, (color, dtype) in enumerate(zip(dataset.colorinterp, dataset.dtypes, strict=True)):
+        nodata = dataset.nodatavals[i]
+        yield {
+            "band": i + 1,
+            "color": color.name,
+            "dtype": dtype,
+            "nodata": nodata if nodata is None or math.isfinite(nodata) else str(nodata),
+            "description": dataset.descriptions[i],
+        }
+
+
+def _place(dataset: DatasetReader) -> dict[str, Any]:
+    """Return where the scene lies; nulls where it does not say."""
+    from geoseg.scene.georeference import bounds_of, grid_of, ground_pixel_m
+
+    try:
+        grid = grid_of(dataset)
+    except InputError:
+        return {"crs": None, "transform": None, "bounds": None, "ground_pixel_m": None}
+    return {
+        "crs": _crs_name(grid.crs),
+        "transform": list(grid.transform)[:6],
+        "bounds": list(bounds_of(grid.transform, *grid.shape)),
+        "ground_pixel_m": list(ground_pixel_m(grid)),
+    }
+
+
+def _reading(path: str, *, allow_network: bool) -> dict[str, Any]:
+    """Return how ``segment`` would read the scene for red, green and blue, and what it would say."""
+    from geoseg.scene.reader import ReadRequest, open_scene
+
+    try:
+        with open_scene(path, ReadRequest(allow_network=allow_network)) as scene:
+            look = scene.look
+            return {
+                "bands_used": list(look.bands.indexes),
+                "validity": look.validity.describe(),
+                "stretch": look.stretch.text,
+                "warnings": list(scene.notes),
+            }
+    except GeosegError as error:
+        return {"bands_used": None, "validity": None, "stretch": None, "warnings": [str(error)]}
+
+
+def _crs_name(wkt: str) -> str:
+    """Return a CRS as its code, or else as WKT."""
+    import pyproj
+
+    authority = pyproj.CRS.from_wkt(wkt).to_authority()
+    return ":".join(authority) if authority else wkt
+
+
+def _describe_layers(path: str, ending: str) -> dict[str, Any]:
+    local = check_file(path)
+    head = read_head(path, local).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head.startswith(_LAYERS[ending]):
+        raise InputError(
+            f"{path}: is named {ending} but is of another kind; give it the ending of its real format"
+        )
+    styled, provenance = _gpkg_extras(local) if ending == ".gpkg" else (set(), None)
+    layers = [_parquet_layer(path, local)] if ending == ".parquet" else list(_ogr_layers(path, local))
+    for layer in layers:
+        layer["styled"] = layer["name"] in styled
+    return {"schema": SCHEMA, "kind": "layers", "path": path, "layers": layers, "provenance": provenance}
+
+
+def _ogr_layers(path: str, local: Path) -> Iterator[dict[str, Any]]:
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    try:
+        for name, geometry in pyogrio.list_layers(local):
+            if name == "layer_styles":
+                continue
+            found = pyogrio.read_info(local, layer=name, force_feature_count=True)
+            yield {
+                "name": str(name),
+                "geometry": None if geometry is None else str(geometry),
+                "features": int(found["features"]),
+                "crs": found["crs"],
+                "fields": [str(field) for field in found["fields"]],
+            }
+    except (DataSourceError, DataLayerError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as vector layers ({reason}); export it again") from error
+
+
+def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyproj
+    from pyarrow import parquet
+
+    try:
+        stored = parquet.read_metadata(local)
+        columns = [str(name) for name in stored.schema.to_arrow_schema().names]
+        geo = json.loads((stored.metadata or {}).get(b"geo", b"{}"))
+        primary = geo.get("primary_column")
+        column = geo.get("columns", {}).get(primary, {})
+        crs = _crs_name(pyproj.CRS.from_user_input(column["crs"]).to_wkt()) if column.get("crs") else None
+    except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as GeoParquet ({error}); export it again") from error
+    return {
+        "name": local.stem,
+        "geometry": ", ".join(column.get("geometry_types", [])) or None,
+        "features": stored.num_rows,
+        "crs": crs or ("OGC:CRS84" if primary else None),
+        "fields": [name for name in columns if name != primary],
+    }
+
+
+def _gpkg_extras(local: Path) -> tuple[set[str], Any]:
+    """Return the layers with a style, and the provenance that geoseg left."""
+    styled: set[str] = set()
+    provenance = None
+    try:
+        with closing(sqlite3.connect(f"{local.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if "layer_styles" in tables:
+                styled = {str(name) for (name,) in database.execute("SELECT f_table_name FROM layer_styles")}
+            if "gpkg_metadata" in tables:
+                rows = database.execute(
+                    "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri LIKE '%geoseg%' AND mime_type LIKE '%json'"
+                )
+                provenance = next((json.loads(text) for (text,) in rows), None)
+    except (sqlite3.Error, ValueError, TypeError):
+        return styled, None  # the layers themselves may still be readable
+    return styled, provenance
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Return a description for people: one aligned line for each thing."""
+    lines = list({"scene": _scene_lines, "layers": _layer_lines, "model": _model_lines}[found["kind"]](found))
+    width = max(len(label) for label, _ in lines)
+    return "\n".join(f"{label:<{width}}  {text}".rstrip() for label, text in lines)
+
+
+def _scene_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "scene", found["path"]
+    stored = [found["driver"], *([found["compression"]] if found["compression"] else [])]
+    block = "{1} x {0}".format(*found["block"])
+    yield "format", f"{', '.join(stored)}, blocks of {block} pixels, {len(found['overviews'])} overviews"
+    yield "size", f"{found['width']} x {found['height']} pixels"
+    for band in found["bands"]:
+        nodata = "" if band["nodata"] is None else f", nodata {float(band['nodata']):g}"
+        name = f" ({band['description']})" if band["description"] else ""
+        yield f"band {band['band']}", f"{band['color']}{name}, {band['dtype']}{nodata}"
+    yield "CRS", _short(found["crs"]) if found["crs"] else "unknown"
+    if found["bounds"]:
+        yield "bounds", ", ".join(f"{value:.10g}" for value in found["bounds"])
+        yield "ground pixel", "{1:.4g} x {0:.4g} m".format(*found["ground_pixel_m"])
+    if found["bands_used"]:
+        yield "read as", f"bands {','.join(map(str, found['bands_used']))}, stretch {found['stretch']}"
+        yield "missing pixels", found["validity"]
+    for warning in found["warnings"]:
+        yield "note", warning
+
+
+def _layer_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "layers", found["path"]
+    for layer in found["layers"]:
+        style = ", styled" if layer["styled"] else ""
+        crs = _short(layer["crs"]) if layer["crs"] else "no CRS"
+        yield (
+            f"  {layer['name']}",
+            f"{layer['features']} x {layer['geometry'] or 'no geometry'}, {crs}{style}",
+        )
+        yield "", f"fields: {', '.join(layer['fields']) or 'none'}"
+    for key, value in (found["provenance"] or {}).items():
+        yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    card = found["card"]
+    yield "model", f"{card['name']} {card['version']} ({found['path']})"
+    yield (
+        "bands",
+        f"{', '.join(card['bands'])}; values {card['value_range'][0]:g} to {card['value_range'][1]:g}",
+    )
+    yield "ground pixel", f"{card['resolution_m']:g} m"
+    yield "classes", ", ".join(f"{entry['value']} {entry['name']}" for entry in card["legend"])
+    yield "network", ", ".join(f"{key} {value}" for key, value in card["network"].items())
+    yield "receptive radius", f"{card['receptive_radius']} pixels" if card["receptive_radius"] else "unknown"
+    yield "domain", card["domain"]["text"]
+    yield "licence", card["license"]
+    for key, value in card["training"].items():
+        yield f"trained: {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    for score in card["scores"]:
+        numbers = (f"{key} {value:.3f}" for key, value in score.items() if isinstance(value, float))
+        yield f"scores: {score.get('split', '')}", ", ".join(numbers)
+
+
+def _short(crs: str) -> str:
+    """Return a code as it is, and WKT as its name."""
+    return crs if len(crs) < 40 or '"' not in crs else f'"{crs.split(chr(34))[1]}" (no code)'

@@ -1,0 +1,1 @@
+"""The wiring: one function per verb that leads the data through the stations."""

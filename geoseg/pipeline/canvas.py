@@ -1,0 +1,46 @@
+"""Class rows on their way to files and polygons: cut to the asked-for area, and kept where polygons need them whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.vocabulary import NO_CONFIDENCE, NODATA, ClassRows, Grid, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from geoseg.pipeline.plan import Place
+    from geoseg.scene.area import Area
+
+
+def placed(rows: Iterable[ClassRows], place: Place, area: Area) -> Iterator[ClassRows]:
+    """Yield rows counted from the first row of ``place``, nodata outside the area's polygons."""
+    for strip in rows:
+        window = Window(strip.row, place.window.col, *strip.classes.shape)
+        inside = area.inside(place.whole.crop(window))
+        classes, confidence = strip.classes, strip.confidence
+        if inside is not None:
+            classes = np.where(inside, classes, np.uint8(NODATA))
+            if confidence is not None:
+                confidence = np.where(inside, confidence, np.uint8(NO_CONFIDENCE))
+        yield ClassRows(strip.row - place.window.row, classes, confidence)
+
+
+class Canvas:
+    """A class raster in memory, which polygons are traced from."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.classes = np.full(grid.shape, NODATA, np.uint8)
+        """Shape (height, width), legend values."""
+        self.confidence = np.full(grid.shape, NO_CONFIDENCE, np.uint8)
+        """Shape (height, width), whole percents."""
+
+    def write(self, rows: ClassRows) -> None:
+        """Keep a strip."""
+        here = slice(rows.row, rows.row + len(rows.classes))
+        self.classes[here] = rows.classes
+        if rows.confidence is not None:
+            self.confidence[here] = rows.confidence

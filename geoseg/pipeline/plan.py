@@ -1,0 +1,122 @@
+"""Everything ``segment`` decides before the first pixel is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from geoseg.errors import UsageError
+from geoseg.inference.decide import network_window
+from geoseg.inference.windows import plan_windows
+from geoseg.pipeline.request import resolution_for
+from geoseg.scene.area import read_aoi, whole_or_box
+from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.open import open_raster
+from geoseg.scene.reader import ReadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geoseg.inference.windows import WindowPlan
+    from geoseg.model.card import ModelCard
+    from geoseg.pipeline.request import SceneRequest, SegmentRequest
+    from geoseg.scene.area import Area
+    from geoseg.scene.reader import Scene
+    from geoseg.vocabulary import Grid, Legend, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a grid that results are made on."""
+
+    whole: Grid
+    window: Window
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the part."""
+        return self.whole.crop(self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the windows lie and on which grids classes are decided and polygons traced."""
+
+    area: Area
+    windows: WindowPlan
+    scene: Place
+    """The asked-for part on the scene's own grid: class rasters."""
+    network: Place
+    """The part the network answers for, on its grid."""
+    trace: Place
+    """The coarser of the two: polygons."""
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the network sees other pixels than the scene has."""
+        return self.scene.whole.shape != self.network.whole.shape
+
+
+def read_request(path: object, reading: SceneRequest, card: ModelCard) -> ReadRequest:
+    """Return what the reader is asked for: the model's bands and values, at the model's resolution if need be.
+
+    Raises:
+        InputError: the scene cannot be opened or placed, or is too coarse for the model.
+    """
+    options = dict(reading.options)
+    opening = {key: options[key] for key in ("allow_network", "max_pixels") if key in options}
+    with open_raster(str(path), **opening) as dataset:
+        pixel = ground_pixel_m(grid_of(dataset, src_crs=options.get("src_crs")))
+    resolution = resolution_for(reading.resolution, math.sqrt(pixel[0] * pixel[1]), card, str(path))
+    return ReadRequest(
+        model_bands=card.bands,
+        value_range=(card.value_range[0], card.value_range[1]),
+        fill=card.mean,
+        resolution_m=resolution,
+        **options,
+    )
+
+
+def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
+    """Return the plan of a run.
+
+    Raises:
+        UsageError: window, overlap and blend do not fit together, or the box is turned inside out.
+        InputError: the area asked for does not meet the scene.
+        ModelError: ``exact`` was asked for and the model's radius is not known.
+    """
+    reading = request.reading
+    if reading.bounds is not None and reading.aoi is not None:
+        raise UsageError("--bounds and --aoi both name the area; give one of them")
+    if reading.aoi is not None:
+        area = read_aoi(reading.aoi, scene.native, scene.name)
+    else:
+        area = whole_or_box(reading.bounds, scene.native, scene.name)
+    wanted = area.window(scene.native)
+    seen = wanted
+    if scene.grid.shape != scene.native.shape:
+        seen = network_window(scene.grid.shape, scene.native.shape, wanted)
+    windows = plan_windows(
+        scene.grid.shape, seen, request.windows, radius=card.receptive_radius, stride=card.network.stride
+    )
+    on_scene, on_network = Place(scene.native, wanted), Place(scene.grid, seen)
+    finer = scene.native.height * scene.native.width > scene.grid.height * scene.grid.width
+    return Plan(area, windows, on_scene, on_network, on_network if finer else on_scene)
+
+
+def least_areas(wanted: Mapping[str, float], legend: Legend) -> dict[int, float]:
+    """Return the smallest region worth keeping of each class, in square metres by pixel value.
+
+    Raises:
+        UsageError: a name is neither a class nor a layer of the legend.
+    """
+    least = {entry.value: wanted.get("*", entry.min_area_m2) for entry in legend}
+    for name, area in wanted.items():
+        if name == "*":
+            continue
+        values = [entry.value for entry in legend if name in (entry.name, entry.layer)]
+        if not values:
+            raise UsageError(f"--min-area-m2: {name!r} is not in the legend: {', '.join(c.name for c in legend)}")
+        least[values[0]] = area
+    return least

@@ -1,0 +1,147 @@
+"""What ``segment`` is asked to do, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import geoseg
+from geoseg.errors import InputError, UsageError
+from geoseg.inference.network import RunsOn
+from geoseg.inference.windows import WindowRequest
+from geoseg.model.file import BUNDLED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geoseg.model.card import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRequest:
+    """Where results go; at least one of the four files."""
+
+    layers: Path | None = None
+    raster: Path | None = None
+    raster_final: Path | None = None
+    confidence: Path | None = None
+    overwrite: bool = False
+    rfc7946: bool = False
+    creation: Mapping[str, str] = field(default_factory=dict)
+    """GDAL creation options of the rasters."""
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise UsageError("nothing to write: give at least one of --out, --raster, --raster-final, --confidence")
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every file that will be written."""
+        return [path for path in (self.layers, self.raster, self.raster_final, self.confidence) if path is not None]
+
+    @property
+    def has_rasters(self) -> bool:
+        """Whether rasters of the network's decision are wanted."""
+        return self.raster is not None or self.confidence is not None
+
+    @property
+    def traced(self) -> bool:
+        """Whether polygons are needed."""
+        return self.layers is not None or self.raster_final is not None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRequest:
+    """Which polygons are wanted and how clean."""
+
+    classes: str | None = None
+    """Comma list or ``all``; None stands for the default layers that the legend has."""
+    min_area_m2: Mapping[str, float] = field(default_factory=dict)
+    """By class or layer name; ``*`` stands for all; what is not named keeps the legend's default."""
+    simplify_px: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRequest:
+    """How the scene is to be understood, and which part of it is wanted."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of ``geoseg.scene.reader.ReadRequest`` that the user set."""
+    resolution: float | Literal["auto", "native"] = "auto"
+    bounds: tuple[float, float, float, float] | None = None
+    aoi: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRequest:
+    """One run of ``segment``."""
+
+    scene: Path
+    output: OutputRequest
+    model: str = BUNDLED
+    reading: SceneRequest = field(default_factory=SceneRequest)
+    windows: WindowRequest = field(default_factory=WindowRequest)
+    runs_on: RunsOn = field(default_factory=RunsOn)
+    vectors: VectorRequest = field(default_factory=VectorRequest)
+    flips: bool = False
+    """Average the answers to mirrored windows (``--tta``): four times the work."""
+
+
+@dataclass(slots=True)
+class SegmentReport:
+    """What a run did; ``to_json`` is the object of ``--json``, schema 1."""
+
+    scene: str
+    crs: str
+    pixels: int
+    out: str | None = None
+    raster: str | None = None
+    model: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    precision: str = ""
+    blend: str = ""
+    window: list[int] = field(default_factory=list)
+    overlap: int = 0
+    windows: int = 0
+    stretch: str = "none"
+    seconds: dict[str, float] = field(default_factory=dict)
+    megapixels_per_second: float = 0.0
+    peak_rss_mb: float | None = None
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def provenance(self) -> dict[str, str]:
+        """Return what a result should say about its making, as texts."""
+        return {
+            "GEOSEG_VERSION": geoseg.__version__,
+            "GEOSEG_SCENE": Path(self.scene).name,
+            "GEOSEG_MODEL": f"{self.model['name']} sha256:{self.model['sha256']}",
+            "GEOSEG_RUN": f"{self.device} {self.precision}, {self.blend} window {self.window} overlap {self.overlap}",
+            "GEOSEG_STRETCH": self.stretch,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__}
+
+
+def resolution_for(
+    wanted: float | Literal["auto", "native"], ground_pixel_m: float, card: ModelCard, name: str
+) -> float | None:
+    """Return the ground pixel to read the scene at, in metres; None for its own.
+
+    Raises:
+        InputError: the scene is more than four times coarser than the model.
+    """
+    if wanted == "native":
+        return None
+    target = card.resolution_m if wanted == "auto" else wanted
+    if ground_pixel_m > 4 * target:
+        raise InputError(
+            f"{name}: its pixels are {ground_pixel_m:.3g} m, more than four times coarser than the model's {target:.3g} m; "
+            "use a finer image, or --resolution native to try anyway"
+        )
+    if wanted == "auto" and 0.8 <= ground_pixel_m / target <= 1.25:
+        return None
+    return target

@@ -1,0 +1,438 @@
+"""Everything that is not a plain image ends in one sentence, without a request and without another file's bytes."""
+
+from __future__ import annotations
+
+import os
+import socketserver
+import subprocess
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from geoseg.errors import InputError, UsageError
+from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.open import open_raster
+from geoseg.scene.reader import ReadRequest, open_scene
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="real files are not here")
+SECRET = b"root:x:0:0:a line no image may show\n" * 8
+UTM = {"crs": "EPSG:32633", "transform": from_origin(500000, 5000000, 0.5, 0.5)}
+
+
+def write(path, bands=3, size=(6, 5), dtype="uint8", **profile):
+    shape = {"count": bands, "height": size[0], "width": size[1], "dtype": dtype}
+    with rasterio.open(path, "w", **{"driver": "GTiff", **shape, **UTM, **profile}) as file:
+        file.write(np.ones((bands, *size), dtype))
+    return path
+
+
+def vrt(source, *, kind="", band="", relative=1, size=5, extra=""):
+    """Return a VRT of one band over one source."""
+    return f"""<VRTDataset rasterXSize="{size}" rasterYSize="{size}"{kind}>
+      <SRS>EPSG:32633</SRS><GeoTransform>500000, 1, 0, 5000000, 0, -1</GeoTransform>{extra}
+      <VRTRasterBand dataType="Byte" band="1"{band}>
+        <SimpleSource><SourceFilename relativeToVRT="{relative}">{source}</SourceFilename>
+        <SourceBand>1</SourceBand></SimpleSource>
+      </VRTRasterBand></VRTDataset>"""
+
+
+def raw_band(source):
+    return f"""<VRTDataset rasterXSize="16" rasterYSize="16"><SRS>EPSG:32633</SRS>
+      <GeoTransform>500000, 1, 0, 5000000, 0, -1</GeoTransform>
+      <VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">
+      <SourceFilename relativeToVRT="1">{source}</SourceFilename><ImageOffset>0</ImageOffset>
+      <PixelOffset>1</PixelOffset><LineOffset>16</LineOffset></VRTRasterBand></VRTDataset>"""
+
+
+def wms(address):
+    return f"""<GDAL_WMS><Service name="TMS"><ServerUrl>{address}/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service>
+      <DataWindow><UpperLeftX>-10</UpperLeftX><UpperLeftY>10</UpperLeftY><LowerRightX>10</LowerRightX>
+      <LowerRightY>-10</LowerRightY><TileLevel>2</TileLevel></DataWindow><Projection>EPSG:3857</Projection>
+      <BlockSizeX>256</BlockSizeX><BlockSizeY>256</BlockSizeY><BandsCount>3</BandsCount></GDAL_WMS>"""
+
+
+@pytest.fixture
+def listener():
+    """Serve on the loopback, and gather every request."""
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.address = f"http://127.0.0.1:{server.server_address[1]}"
+        server.asked = asked
+        yield server
+        server.shutdown()
+
+
+def sentence(path, **options):
+    """Return the message of a refusal; the scene must not open."""
+    with pytest.raises(InputError) as refusal, open_scene(path, ReadRequest(**options)):
+        pass
+    text = str(refusal.value)
+    assert text.startswith(str(path))
+    assert "\n" not in text
+    assert "Traceback" not in text
+    assert ": " in text
+    return text
+
+
+def make(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+NOT_IMAGES = {
+    "text.tif": (b"just some words\n" * 20, "is not an image geoseg can read"),
+    "empty.tif": (b"", "is empty"),
+    "header.tif": (b"II*\0\x08\0\0\0", "copy or export it again|not an image"),
+    "broken.tif": (b"II*\0\xff\xff\xff\x7f" + b"\0" * 50, "copy or export it again|not an image"),
+    "collection.tif": (b'{"type":"FeatureCollection","features":[]}', "is not an image"),
+    "map.gpkg": (b"SQLite format 3\0" + b"\0" * 100, "GeoPackage"),
+    "page.tif": (b"<!DOCTYPE html><html></html>", "XML text"),
+    "utf16.tif": ("\ufeff<VRTDataset/>".encode("utf-16-le"), "XML text|is a VRT"),
+    "words.vrt": (b"II*\0not xml", "is named .vrt but is no VRT"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_IMAGES)
+def test_files_that_are_no_images(tmp_path, name):
+    content, expected = NOT_IMAGES[name]
+    with (
+        pytest.raises(AssertionError, match="nothing") if False else pytest.raises(InputError, match=expected)
+    ):
+        with open_raster(make(tmp_path, name, content)):
+            pass
+    sentence(tmp_path / name)
+
+
+@pytest.mark.parametrize(("path", "expected"), [
+    ("missing.tif", "does not exist"),
+    ("", "is not a file name"),
+    ("a\0b.tif", "is not a file name"),
+    ("a\nb.tif", "is not a file name"),
+    ("<VRTDataset rasterXSize='1'/>", "is a text"),
+    ("{\"type\": \"x\"}", "is a text"),
+    ("NETCDF:a.nc:band", "not GDAL connection strings"),
+    ("GTIFF_DIR:1:a.tif", "not GDAL connection strings"),
+    ("MEM:::DATAPOINTER=1", "not GDAL connection strings"),
+    ("vrt://a.tif?bands=1", "is an address"),
+    ("/vsizip/a.zip/b.tif", "is an address"),
+    ("/vsimem/a.tif", "is an address"),
+    ("s3://bucket/a.tif", "is an address"),
+])  # fmt: skip
+def test_paths_that_are_no_files(path, expected):
+    with pytest.raises(InputError, match=expected), open_raster(path):
+        pass
+
+
+def test_addresses_are_told_without_their_secrets():
+    with (
+        pytest.raises(InputError, match="--allow-network") as refusal,
+        open_raster("https://me:word@host/a?key=1"),
+    ):
+        pass
+    assert "word" not in str(refusal.value)
+    assert "key" not in str(refusal.value)
+
+
+def test_folders_links_and_devices(tmp_path):
+    assert "geoseg batch" in sentence(tmp_path)
+    (tmp_path / "link.tif").symlink_to(tmp_path / "gone.tif")
+    assert "broken link" in sentence(tmp_path / "link.tif")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.tif")
+        assert "regular file" in sentence(tmp_path / "pipe.tif")
+
+
+def test_a_name_like_a_connection_string_is_still_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("plain.tif")
+    Path("plain.tif").rename("GTIFF_DIR:1:x.tif")
+    with open_raster("GTIFF_DIR:1:x.tif") as raster:
+        assert raster.count == 3
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x.png", "x.vrt"])
+def test_disguised_services_make_no_request(tmp_path, listener, name):
+    path = make(tmp_path, name, wms(listener.address))
+    assert "XML" in sentence(path)
+    path = make(tmp_path, name, vrt(f"/vsicurl/{listener.address}/a.tif", relative=0))
+    assert "VRT" in sentence(path) or "is not a file" in sentence(path)
+    with pytest.raises(InputError), open_raster(f"{listener.address}/a.tif"):
+        pass
+    with pytest.raises(InputError), open_raster(f"/vsicurl/{listener.address}/a.tif"):
+        pass
+    assert not listener.asked
+
+
+def test_disguised_services_as_source_overview_or_mask_make_no_request(tmp_path, listener):
+    make(tmp_path, "inner.tif", wms(listener.address))
+    assert "inner.tif: is an XML text" in sentence(make(tmp_path, "outer.vrt", vrt("inner.tif")))
+    for ending in (".ovr", ".msk"):
+        path = write(tmp_path / f"a{ending[1:]}.tif")
+        make(tmp_path, path.name + ending, vrt(f"/vsicurl/{listener.address}/a.tif", relative=0))
+        assert "side file" in sentence(path)
+    path = write(tmp_path / "b.tif")
+    make(tmp_path, "b.tif.aux.xml", "<PAMDataset><Metadata domain='OVERVIEWS'><MDI key='OVERVIEW_FILE'>"
+         f"/vsicurl/{listener.address}/a.tif</MDI></Metadata></PAMDataset>")  # fmt: skip
+    assert "refers to other files" in sentence(path)
+    assert not listener.asked
+
+
+PYTHON = """<PixelFunctionType>f</PixelFunctionType><PixelFunctionLanguage>Python</PixelFunctionLanguage>
+  <PixelFunctionCode><![CDATA[open("ran", "w")]]></PixelFunctionCode>"""
+LAUGHS = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;">]>'
+HOSTILE = {
+    "raw band": (raw_band("secret.txt"), "band type vrtrawrasterband"),
+    "raw band, other case": (raw_band("secret.txt").replace("subClass", "SUBCLASS"), "band type"),
+    "outside": (vrt("../secret.txt"), "outside the VRT's folder"),
+    "absolute": (vrt("/etc/passwd", relative=0), "outside the VRT's folder|does not exist"),
+    "missing source": (vrt("gone.tif"), "'gone.tif' does not exist"),
+    "text source": (vrt("secret.txt"), "is not an image"),
+    "address": (vrt("http://127.0.0.1:9/a.tif", relative=0), "is not a file"),
+    "vsi": (vrt("/vsicurl/http://127.0.0.1:9/a", relative=0), "is not a file"),
+    "connection string": (vrt("GTIFF_DIR:1:good.tif", relative=0), "connection string"),
+    "inline": (vrt("&lt;VRTDataset/&gt;"), "is not a file"),
+    "spaces": (vrt(" good.tif"), "is not a file"),
+    "interrupted name": (vrt("good.tif<!-- -->x"), "markup inside a file name"),
+    "cdata name": (vrt("<![CDATA[good.tif]]>"), "markup inside a file name"),
+    "name as attribute": (
+        vrt("good.tif").replace("<SimpleSource>", '<SimpleSource sourcefilename="x">'),
+        "attribute",
+    ),
+    "odd flag": (vrt("good.tif", relative="01"), "relativeToVRT"),
+    "python": (vrt("good.tif", band=' subClass="VRTDerivedRasterBand"', extra=""), None),
+    "processed": (vrt("good.tif", kind=' subClass="VRTProcessedDataset"'), "dataset type"),
+    "itself": (vrt("x.vrt"), "refers to itself"),
+    "through another": (vrt("loop.vrt"), "refers to itself"),
+    "laughs": (LAUGHS + vrt("&c;"), "document type"),
+    "not well-formed": (vrt("good.tif").replace("</SimpleSource>", ""), "not well-formed"),
+    "open options": (vrt("good.tif").replace("<SourceBand>", "<OpenOptions/><SourceBand>"), "<openoptions>"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "python"])
+def test_hostile_mosaics(tmp_path, name):
+    folder = tmp_path / "mosaic"
+    folder.mkdir()
+    make(tmp_path, "secret.txt", SECRET)
+    make(folder, "secret.txt", SECRET)
+    make(folder, "loop.vrt", vrt("x.vrt"))
+    write(folder / "good.tif", bands=1)
+    text, expected = HOSTILE[name]
+    message = sentence(make(folder, "x.vrt", text))
+    import re
+
+    assert re.search(expected, message), message
+    with pytest.raises(InputError, match="is a VRT, not an image|is an XML text|not an image"), open_raster(
+        make(folder, "x.tif", text)
+    ):  # fmt: skip
+        pass
+
+
+def test_python_in_a_mosaic_does_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GDAL_VRT_ENABLE_PYTHON", "YES")
+    write(tmp_path / "good.tif", bands=1)
+    text = vrt("good.tif", band=' subClass="VRTDerivedRasterBand"').replace(
+        "<SimpleSource>", PYTHON + "<SimpleSource>"
+    )
+    assert "Python" in sentence(make(tmp_path, "x.vrt", text))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_deeply_nested_mosaics(tmp_path):
+    write(tmp_path / "good.tif", bands=1)
+    make(tmp_path, "0.vrt", vrt("good.tif"))
+    for i in range(1, 9):
+        make(tmp_path, f"{i}.vrt", vrt(f"{i - 1}.vrt"))
+    with open_raster(tmp_path / "7.vrt") as raster:
+        assert raster.count == 1
+    assert "more than 8 deep" in sentence(tmp_path / "8.vrt")
+
+
+def test_plain_mosaics_are_read(tmp_path, monkeypatch):
+    (tmp_path / "tiles").mkdir()
+    write(tmp_path / "tiles" / "good.tif", bands=1, size=(5, 5))
+    path = make(tmp_path, "x.vrt", vrt("tiles/good.tif"))
+    with open_scene(path, ReadRequest(bands=(1, 1, 1))) as scene:
+        (rows,) = scene.iter_rows([(0, 5)], (0, 5))
+    assert (rows.pixels == 1).all()
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.vrt", "./x.vrt"):
+        with open_raster(name) as raster:
+            assert raster.driver == "VRT"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.vrt").symlink_to(path)
+    with open_raster(tmp_path / "elsewhere" / "link.vrt") as raster:
+        assert (raster.read() == 1).all()
+
+
+def test_an_address_is_read_when_the_network_is_allowed(tmp_path):
+    write(tmp_path / "a.tif")
+    code = """
+import sys, threading, http.server, functools
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+handler.func.log_message = lambda *_: None
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+from geoseg.scene.open import open_raster
+with open_raster(f"http://127.0.0.1:{server.server_port}/a.tif", allow_network=True) as raster:
+    print(raster.count, raster.read().sum())
+"""
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60,
+                         env={**os.environ, "no_proxy": "*", "NO_PROXY": "*"}, check=False)  # fmt: skip
+    assert run.stdout.split() == ["3", "90"], run.stderr
+
+
+def test_sizes_are_checked_before_reading(tmp_path):
+    path = tmp_path / "huge.tif"
+    write(path, size=(600, 600))
+    assert "over --max-pixels 1000;" in sentence(path, max_pixels=1000)
+    sparse = {"sparse_ok": True, "tiled": True, "blockxsize": 16384, "blockysize": 16384, "dtype": "uint16"}
+    with rasterio.open(
+        tmp_path / "blocks.tif", "w", driver="GTiff", count=1, width=20000, height=20000, **UTM, **sparse
+    ):
+        pass
+    assert "blocks of 512 MB" in sentence(tmp_path / "blocks.tif")
+    with rasterio.open(
+        tmp_path / "bands.tif", "w", driver="GTiff", count=600, width=1, height=1, dtype="uint8", **UTM
+    ):
+        pass
+    assert "600 bands" in sentence(tmp_path / "bands.tif")
+
+
+def test_one_long_column_and_one_pixel(tmp_path):
+    for size in ((1, 1), (5000, 1), (1, 5000)):
+        with open_scene(write(tmp_path / "a.tif", size=size)) as scene:
+            (rows,) = scene.iter_rows([(-3, size[0] + 3)], (-3, size[1] + 3))
+        assert rows.pixels.shape == (3, size[0] + 6, size[1] + 6)
+        assert (rows.pixels == 1).all()
+        assert rows.valid.sum() == size[0] * size[1]
+
+
+def test_complex_numbers_and_too_few_bands(tmp_path):
+    assert "complex numbers" in sentence(write(tmp_path / "c.tif", dtype="complex64"))
+    text = sentence(write(tmp_path / "one.tif", bands=1))
+    assert "the model wants 3 (red, green, blue), the file has 1; use --bands 1,1,1" in text
+    with pytest.raises(UsageError, match="there is no band 4"), open_scene(
+        write(tmp_path / "a.tif"), ReadRequest(bands=(4, 1, 1))
+    ):  # fmt: skip
+        pass
+    with pytest.raises(UsageError, match="2 bands are given"), open_scene(
+        tmp_path / "a.tif", ReadRequest(bands=(1, 1))
+    ):  # fmt: skip
+        pass
+
+
+PLACES = {
+    "nothing": ({"crs": None, "transform": None}, "is not georeferenced.*gdal_translate"),
+    "no transform": ({"transform": None}, "has a CRS but no pixel coordinates"),
+    "no CRS": ({"crs": None}, "--src-crs EPSG:n"),
+    "flat": ({"transform": rasterio.Affine(1, 1, 0, 1, 1, 0)}, "degenerate"),
+    "points": ({"transform": None, "crs": None, "gcps": [
+        rasterio.control.GroundControlPoint(row, col, 10 + col / 9, 50 - row / 9)
+        for row, col in ((0, 0), (0, 5), (6, 0), (6, 5))]}, "4 ground control points.*gdalwarp"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_scenes_without_a_place_on_the_ground(tmp_path, name):
+    profile, expected = PLACES[name]
+    profile = {key: value for key, value in {**UTM, **profile}.items() if value is not None}
+    shape = {"driver": "GTiff", "count": 3, "height": 6, "width": 5, "dtype": "uint8"}
+    points = profile.pop("gcps", None)
+    with rasterio.open(tmp_path / "a.tif", "w", **shape, **profile) as file:
+        if points:
+            file.gcps = points, rasterio.crs.CRS.from_epsg(4326)
+    import re
+
+    assert re.search(expected, sentence(tmp_path / "a.tif"))
+
+
+def test_the_user_may_name_the_crs(tmp_path):
+    path = write(tmp_path / "a.tif", crs=None)
+    with open_scene(path, ReadRequest(src_crs="EPSG:2056")) as scene:
+        assert rasterio.crs.CRS.from_wkt(scene.grid.crs) == rasterio.crs.CRS.from_epsg(2056)
+    with pytest.raises(UsageError, match="--src-crs"), open_scene(path, ReadRequest(src_crs="nonsense")):
+        pass
+
+
+CRSS = {
+    "EPSG:32633": ((500000, 5000000, 0.5), 0.5),
+    "EPSG:3857": ((0, 8399737.9, 0.5), 0.25),  # 60 degrees north: half
+    "EPSG:4326": ((10, 60, 1e-5), None),
+    "EPSG:2263": ((980000, 200000, 1), 0.3048006),  # US survey feet
+    'LOCAL_CS["site",UNIT["metre",1]]': ((0, 10, 0.5), 0.5),
+    'LOCAL_CS["site",UNIT["foot",0.3048]]': ((0, 10, 1), 0.3048),
+    "EPSG:6349+5703": ((10, 40, 1e-5), None),
+    "+proj=tmerc +lat_0=1 +lon_0=13 +k=1 +x_0=0 +y_0=0 +ellps=bessel +units=m": ((0, 10, 2), 2),
+}
+
+
+@pytest.mark.parametrize("crs", CRSS)
+def test_ground_pixels_are_true_metres_and_the_crs_survives(tmp_path, crs):
+    (x, y, pixel), expected = CRSS[crs]
+    try:
+        crs = rasterio.crs.CRS.from_user_input(crs)
+    except rasterio.errors.CRSError:
+        pytest.skip("this PROJ does not know it")
+    path = write(tmp_path / "a.tif", crs=crs, transform=from_origin(x, y, pixel, pixel))
+    with open_raster(path) as raster:
+        grid = grid_of(raster)
+        assert rasterio.crs.CRS.from_wkt(grid.crs) == raster.crs
+    high, wide = ground_pixel_m(grid)
+    if expected is not None:
+        assert (high, wide) == pytest.approx((expected, expected), rel=0.01)
+    elif y == 60:
+        assert (high, wide) == pytest.approx((1.114, 0.558), rel=0.01)
+
+
+REAL = {
+    "RGB.byte.gcp.vrt": "4 ground control points",
+    "white-gemini-iv.vrt": "3 ground control points",
+    "compdcs.vrt": "3 ground control points",
+    "RGB.byte.rpc.vrt": "gdalwarp -rpc",
+    "389225main_sw_1965_1024.jpg": "is not georeferenced",
+    "red.tif.ovr": "is not georeferenced",
+    "RGB2.byte.tif.msk": "is not georeferenced",
+    "RGB.nc": "container holding Band1, Band2, Band3",
+    "two-subs.h5": "container holding data, data2",
+    "issue1446.geojson": "is not an image",
+    "float.tif": "--src-crs",
+    "rotated.tif": "--src-crs",
+    "byte.tif": "use --bands 1,1,1",
+    "float_raster_with_nodata.tif": "use --bands 1,1,1",
+}
+
+
+@needs_data
+@pytest.mark.parametrize("name", REAL)
+def test_awkward_real_files_are_refused(name):
+    assert REAL[name] in sentence(DATA / "awkward" / "rasterio" / name)
+
+
+@needs_data
+def test_truncated_real_file_fails_while_reading():
+    with open_scene(DATA / "awkward" / "rasterio" / "corrupt.tif") as scene:
+        with pytest.raises(InputError, match=r"rows \d+ to \d+ cannot be read"):
+            list(scene.iter_rows([(0, 1024)], (0, 1024)))
