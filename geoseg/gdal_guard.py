@@ -1,7 +1,7 @@
 """The settings that keep GDAL from following a file's own orders.
 
-GDAL opens a VRT or a WMS description whatever its name is, and then follows the URLs and paths inside it. rasterio
-and pyogrio each bring their own GDAL; environment variables set before either registers its drivers reach both
+GDAL opens a VRT or a WMS description whatever its name is, and then follows the URLs and paths inside it.
+rasterio and pyogrio each bring their own GDAL; variables set before either registers its drivers reach both
 (https://gdal.org/en/stable/user/security.html).
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 
-# Drivers that fetch from the network or run on the contents of other files. GDAL warns of names a build lacks, in
-# words that nothing but CPL_LOG can keep from standard error, because no library listens yet when it loads.
-_RASTER_SERVICES = "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
+# Drivers that fetch from the network or run on the contents of other files. GDAL warns of names a build
+# lacks; CPL_LOG keeps that from standard error, since no library listens yet when GDAL loads.
+_RASTER_SERVICES = (
+    "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
+)
 _VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA"
 
 _SETTINGS = {

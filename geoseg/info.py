@@ -194,7 +194,8 @@ def _gpkg_extras(local: Path) -> tuple[set[str], Any]:
                 styled = {str(name) for (name,) in database.execute("SELECT f_table_name FROM layer_styles")}
             if "gpkg_metadata" in tables:
                 rows = database.execute(
-                    "SELECT metadata FROM gpkg_metadata WHERE md_standard_uri LIKE '%geoseg%' AND mime_type LIKE '%json'"
+                    "SELECT metadata FROM gpkg_metadata "
+                    "WHERE md_standard_uri LIKE '%geoseg%' AND mime_type LIKE '%json'"
                 )
                 provenance = next((json.loads(text) for (text,) in rows), None)
     except (sqlite3.Error, ValueError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +188,7 @@ def test_every_source_row_is_decoded_once(tmp_path, monkeypatch):
         rows = sorted((window.row_off, window.row_off + window.height) for window in seen)
         assert rows[0][0] == 0
         assert rows[-1][1] == 100
-        assert all(before[1] == after[0] for before, after in zip(rows, rows[1:], strict=False))
+        assert all(before[1] == after[0] for before, after in pairwise(rows))
 
 
 def test_only_the_rows_and_columns_asked_for_are_decoded(tmp_path, monkeypatch):
@@ -382,9 +383,14 @@ def test_near_infrared_tagged_alpha_is_imagery():
         np.testing.assert_array_equal(pixels, file.read())
 
 
+REAL = [
+    *("RGB.byte.tif", "RGB2.byte.tif", "RGBA.byte.tif", "RGBA.uint16.tif", "alpha.tif", "cogeo.tif"),
+    *("red.tif", "rgb1.tif", "world.rgb.tif", "all-nodata.tif"),
+]
+
+
 @needs_data
-@pytest.mark.parametrize("name", ["RGB.byte.tif", "RGB2.byte.tif", "RGBA.byte.tif", "RGBA.uint16.tif", "alpha.tif",
-                                  "cogeo.tif", "red.tif", "rgb1.tif", "world.rgb.tif", "all-nodata.tif"])  # fmt: skip
+@pytest.mark.parametrize("name", REAL)
 def test_real_files_agree_with_rasterio(name):
     path = DATA / "awkward" / "rasterio" / name
     pixels, valid = whole(path, stretch=StretchRequest("none"))

@@ -93,6 +93,15 @@ def test_wobbly_regions_stay_a_valid_coverage(seed, tolerance):
         assert shapely.get_num_coordinates(simple).sum() < 0.6 * shapely.get_num_coordinates(faces).sum()
 
 
+@settings(max_examples=20, deadline=None)
+@given(rasters, st.integers(2, 53), tolerances)
+def test_long_straight_borders_meet_exactly(classes, size, tolerance):
+    large = np.kron(classes[:4, :4], np.ones((size, size), np.uint8))
+    simple = simplify(trace(large)[0], tolerance, large.shape)
+    assert shapely.coverage_is_valid(simple)
+    assert shapely.area(simple).sum() == large.size
+
+
 @settings(max_examples=100, deadline=None)
 @given(rasters)
 def test_without_simplification_polygons_are_the_pixels(classes):

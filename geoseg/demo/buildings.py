@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from geoseg.demo.palette import Look
 
 X, Y, COS, SIN, A, B, SHAPE, N1, N2, HEIGHT, ROOF, RED, GREEN, BLUE, SALT, CHILD = range(16)
-"""Columns of a table of buildings: middle (image metres), direction, half sizes, outline and its two shares
-(0 to 1), height (metres), roof, roof colour, a number of its own, 1 for a part that stands on another building."""
+"""Columns of a table of buildings: middle (image metres), direction, half sizes, outline and its two
+shares (0 to 1), height (metres), roof, roof colour, own number, and 1 for a part that stands on another one."""
 
 FLAT, GABLED, HIPPED, RIBBED, DOMED = range(5)
 """Values of ROOF."""
@@ -30,20 +30,23 @@ BOX, ELL, YOU, COURT, CROSS, CHAMFERED = range(6)
 @compiled
 def depth_inside(house: NDArray[np.float64], s: float, t: float) -> float:
     """Return how deep a place lies within an outline, metres (negative outside); s, t are along A and B."""
-    a, b, n1, n2 = house[A], house[B], house[N1], house[N2]
-    outer = min(a - abs(s), b - abs(t))
+    a: float = house[A]
+    b: float = house[B]
+    n1: float = house[N1]
+    n2: float = house[N2]
+    inside = min(a - abs(s), b - abs(t))
     shape = int(house[SHAPE])
     if shape == ELL:
-        return min(outer, max(a - 2.0 * a * n1 - s, b - 2.0 * b * n2 - t))
+        return min(inside, max(a - 2.0 * a * n1 - s, b - 2.0 * b * n2 - t))
     if shape == YOU:
-        return min(outer, max(abs(s) - a * n1, b - 2.0 * b * n2 - t))
+        return min(inside, max(abs(s) - a * n1, b - 2.0 * b * n2 - t))
     if shape == COURT:
-        return min(outer, max(abs(s) - a * n1, abs(t) - b * n2))
+        return min(inside, max(abs(s) - a * n1, abs(t) - b * n2))
     if shape == CROSS:
-        return min(outer, max(a - a * n1 - abs(s), b - b * n2 - abs(t)))
+        return min(inside, max(a - a * n1 - abs(s), b - b * n2 - abs(t)))
     if shape == CHAMFERED:
-        return min(outer, 0.7071 * (a + b - n1 * min(a, b) - abs(s) - abs(t)))
-    return outer
+        return min(inside, 0.7071 * (a + b - n1 * min(a, b) - abs(s) - abs(t)))
+    return inside
 
 
 def outline(house: NDArray[np.float64]) -> shapely.Polygon:

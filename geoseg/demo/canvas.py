@@ -27,8 +27,8 @@ class Canvas(NamedTuple):
     classes: NDArray[np.uint8]
     """Shape (height, width)."""
     tall: NDArray[np.float32]
-    """Shape (height, width), metres above ground; negative where a building covers less than half of a pixel: such a
-    pixel is lit like the roof but casts no shadow, lest edges along the sun's rays shade themselves in dots."""
+    """Shape (height, width), metres above ground; negative where a building covers less than half of a pixel:
+    it is lit like the roof but casts no shadow, lest edges along the sun's rays shade themselves in dots."""
 
 
 def canvas_of(window: Window) -> Canvas:

@@ -1,8 +1,8 @@
 """The frame of a made-up city: where arterial roads run and where water lies, for a seed.
 
 Image coordinates ``x, y`` (metres, which are pixels; right and down) are rotated and gently bent into city
-coordinates ``p, q``. Arterials are the lines ``p = constant`` and ``q = constant``; between them lie districts
-``i, j``.
+coordinates ``p, q``. Arterials are the lines ``p = constant`` and ``q = constant``; between them lie
+districts ``i, j``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def arterial(city: City, axis: int, k: int) -> float:
 
 @compiled
 def arterial_half(city: City, axis: int, k: int) -> float:
-    """Return half the width of an arterial, metres: 8.6 to 10, or 12.5 to 14.5 for a highway with a median."""
+    """Return half the width of an arterial, metres: 8.6 to 10; 12.5 to 14.5 with a median."""
     chance = unit(k, axis, city.salt + 4)
     return 12.5 + 2.0 * chance / 0.3 if chance < 0.3 else 8.0 + 2.0 * chance
 
@@ -114,7 +114,7 @@ def shore(city: City, i: int, p: float, q: float) -> float:
 
 @compiled
 def clearance(city: City, p: float, q: float) -> tuple[int, int, float, float]:
-    """Return the district ``i, j`` of a place, its distance to the nearest arterial's kerb and to water, metres."""
+    """Return the district ``i, j`` of a place and its distance to an arterial's kerb and to water, metres."""
     i, j = between(city, 0, p), between(city, 1, q)
     kerb = min(
         p - arterial(city, 0, i) - arterial_half(city, 0, i),

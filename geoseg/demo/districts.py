@@ -1,7 +1,7 @@
 """Districts: the blocks of local streets between arterials, each with its own kind, direction and spacing.
 
-A district has a frame ``u, v`` (metres, along and across its rows of lots) that is turned about the district's
-middle and bent along a sine. Local streets are the lines ``v = row(k)`` and, within row k, ``u = crossing(k, m)``.
+A district has a frame ``u, v`` (metres, along and across its rows of lots) that is turned about its middle
+and bent along a sine. Local streets are the lines ``v = row(k)`` and, within row k, ``u = crossing(k, m)``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from geoseg.demo.city import City, arterial, city_of, from_city
+from geoseg.demo.city import arterial, city_of, from_city
 from geoseg.demo.noise import EDITION, compiled, unit
 
 if TYPE_CHECKING:
@@ -185,9 +185,9 @@ def rounded(first: float, second: float) -> float:
 
 
 @compiled
-def street(district: District, u: float, v: float) -> tuple[float, float]:
-    """Return the distance to the nearest local kerb (negative on the carriageway) and across to its middle line."""
+def street(district: District, u: float, v: float) -> float:
+    """Return the distance to the nearest local kerb, metres; negative on the carriageway."""
     k, m = block(district, u, v)
     along = min(v - row(district, k), row(district, k + 1) - v)
     across = min(u - crossing(district, k, m), crossing(district, k, m + 1) - u)
-    return rounded(along - district.half, across - district.half), min(along, across)
+    return rounded(along - district.half, across - district.half)

@@ -33,7 +33,7 @@ def bare(look: Look, district: District, x: float, y: float) -> Color:
     """Return the colour of open land: sand and soil in drifts, ripples, tracks and stones."""
     drift = 0.6 * cloud(x / 61.0, y / 61.0, look.salt) + 0.4 * cloud(x / 17.0, y / 17.0, look.salt + 1)
     fine = cloud(x / 4.3, y / 4.3, look.salt + 2)
-    grit = unit(int(math.floor(x)), int(math.floor(y)), look.salt + 3)
+    grit = unit(math.floor(x), math.floor(y), look.salt + 3)
     light = 0.86 + 0.16 * drift + 0.08 * fine + 0.05 * grit
     share = (drift - 0.75 + 0.5 * district.dust) * 3.0 + 0.3 * (fine - 0.5)
     if district.kind >= PARK or district.kind == WORKS:
@@ -70,14 +70,14 @@ def asphalt(look: Look, x: float, y: float, tone: float) -> Color:
     """Return the colour of a carriageway; tone is 0 to 1 and differs between streets."""
     worn = cloud(x / 23.0, y / 23.0, look.salt + 11)
     patch = 0.06 if cloud(x / 9.0, y / 9.0, look.salt + 12) > 0.8 else 0.0
-    grit = unit(int(math.floor(x)), int(math.floor(y)), look.salt + 13)
+    grit = unit(math.floor(x), math.floor(y), look.salt + 13)
     light = 0.84 + 0.2 * tone + 0.1 * worn - patch + 0.05 * grit
     dusty = 0.5 * (cloud(x / 37.0, y / 37.0, look.salt + 14) - 0.55)
     return between_colors(shaded(look, ASPHALT, light), shaded(look, SAND, 0.95), dusty)
 
 
 @compiled
-def _arterial_marks(look: Look, across: float, along: float, half: float) -> tuple[float, bool]:
+def _arterial_marks(across: float, along: float, half: float) -> tuple[float, bool]:
     """Return how much paint lies at a place of an arterial, 0 to 1, and whether it is the median."""
     median = 2.2 if half > 12.4 else 0.0
     if across < median:
@@ -121,9 +121,9 @@ def frame_of(city: City, i: int, j: int) -> Frame:
 
 @compiled
 def _paint_arterial(canvas: Canvas, look: Look, at: tuple[int, int], place: tuple[float, ...]) -> None:
-    """Paint one pixel of an arterial; place is x, y, distance from its middle, metres along it, half width, tone."""
+    """Paint one pixel of an arterial; place is x, y, metres from its middle, along it, half width, tone."""
     x, y, across, along, half, tone = place
-    paint, median = _arterial_marks(look, across, along, half)
+    paint, median = _arterial_marks(across, along, half)
     if not median:
         canvas.classes[at] = ROAD
         tint(canvas, at, asphalt(look, x, y, tone), 1.0)
@@ -202,14 +202,14 @@ def _paint_open(
 def _paint_place(
     canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]
 ) -> None:
-    """Paint one pixel off the arterials; place is x, y, distance to their kerb and to water, metres, and a tone."""
+    """Paint one pixel off the arterials; place is x, y, metres to their kerb and to water, and a tone."""
     x, y, kerb, wet, tone = place
     if wet <= 0.0:
         canvas.classes[at] = WATER
         tint(canvas, at, sea(look, -wet, x, y), 1.0)
         return
     u, v = to_district(district, x, y)
-    local, _ = street(district, u, v)
+    local = street(district, u, v)
     if local <= 0.0 and wet > BANK:
         canvas.classes[at] = ROAD
         tint(canvas, at, asphalt(look, x, y, tone), 1.0)

@@ -26,8 +26,8 @@ RIM = 4
 def _shadow(tall: NDArray[np.float32], look: Look, highest: float, r: int, c: int) -> float:
     """Return how much of a pixel is in cast shadow, 0 to 1, by walking towards the sun.
 
-    Each step is one pixel along the axis nearer to the sun's direction; across it the lower one of the two pixels
-    beside the ray counts, so that edges along the ray do not shade themselves in dots.
+    Each step is one pixel along the axis nearer to the sun's direction; across it the lower one of the two
+    pixels beside the ray counts, so that edges along the ray do not shade themselves in dots.
     """
     height, width = tall.shape
     own = abs(tall[r, c])
@@ -39,8 +39,8 @@ def _shadow(tall: NDArray[np.float32], look: Look, highest: float, r: int, c: in
     while own + step * length * look.climb < highest and deepest < 1.0:
         y, x = r + step * down, c + step * right
         # Along the main axis the place is a whole number but for rounding.
-        a = int(math.floor(y + 0.5)) if steep else int(math.floor(y))
-        b = int(math.floor(x)) if steep else int(math.floor(x + 0.5))
+        a = math.floor(y + 0.5) if steep else math.floor(y)
+        b = math.floor(x) if steep else math.floor(x + 0.5)
         a2, b2 = (a, b + 1) if steep else (a + 1, b)
         if a < 0 or b < 0 or a2 >= height or b2 >= width:
             break
@@ -67,7 +67,7 @@ def lighten(canvas: Canvas, look: Look) -> None:
 
 @compiled
 def _blurred(rgb: NDArray[np.float32], outer: float, far: float) -> NDArray[np.float32]:
-    """Return a picture blurred by taps (far, outer, rest, outer, far) along rows and columns; the rim of 2 is not."""
+    """Return a picture blurred by taps far, outer, rest, outer, far both ways, but for its rim."""
     height, width, bands = rgb.shape
     middle = 1.0 - 2.0 * outer - 2.0 * far
     across, out = rgb.copy(), rgb.copy()

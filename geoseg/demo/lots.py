@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 X, Y, COS, SIN, HALF_U, HALF_V, FRONT = range(7)
-"""Columns of a table of lots: middle (image metres), direction of u, half sizes, -1 or 1: on which side of v its
-street is."""
+"""Columns of a table of lots: middle (image metres), direction of u, half sizes, and on which side of v its
+street is, -1 or 1."""
 
 _WALK = 2.6
 _MOST = 6000

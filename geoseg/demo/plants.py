@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geoseg.demo.palette import Look
 
 X, Y, RADIUS, HEIGHT, TONE, SALT = range(6)
-"""Columns of a table of trees: middle (image metres), crown radius, height (metres), lightness, own number."""
+"""Columns of a table of trees: middle (image metres), crown radius, height (metres), tone, own number."""
 
 
 @compiled

@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     Table = NDArray[np.float64]
 
 PLACE_X, PLACE_Y, TURN, KERB, DRY, LOCAL, THICK = range(7)
-"""Columns of a survey: image place, direction of the street, distances to an arterial's kerb, to water and to a
-local street's kerb (metres), density of growth (0 to 1)."""
+"""Columns of a survey: image place, direction of the street, distances to an arterial's kerb, to water and to
+a local street's kerb (metres), density of growth (0 to 1)."""
 
 
 @compiled
 def _survey(city: City, district: District, x: float, y: float, out: NDArray[np.float64]) -> None:
-    """Write what is known of a place into an array of shape (7,); KERB is very negative outside the district."""
+    """Write what is known of a place into an array of shape (7,); KERB is -99 outside the district."""
     p, q = to_city(city, x, y)
     i, j, kerb, dry = clearance(city, p, q)
     u, v = to_district(district, x, y)
     out[PLACE_X], out[PLACE_Y] = x, y
     out[KERB] = kerb if i == district.i and j == district.j else -99.0
     out[DRY] = dry
-    out[LOCAL], _ = street(district, u, v)
+    out[LOCAL] = street(district, u, v)
     out[THICK] = cloud(x / 42.0, y / 42.0, district.salt + 1)
 
 
@@ -84,7 +84,7 @@ def survey_arterials(city: City, district: District, places: NDArray[np.float64]
 
 
 def _rows(rng: np.random.Generator, city: City, district: District, step: float, off: float) -> Table:
-    """Return places ``u, v`` beside the local streets of a district, shape (n, 2), off metres from their middle."""
+    """Return places ``u, v``, shape (n, 2), along local streets, off metres from their middle."""
     reach = 0.85 * city.spacing
     streets = [
         row(district, k)
@@ -175,7 +175,7 @@ def _avenue(rng: np.random.Generator, city: City, look: Look, district: District
 
 
 def street_cars(rng: np.random.Generator, city: City, district: District) -> Table:
-    """Return cars parked along local streets and driving on the arterials at the start of a district, shape (n, 11)."""
+    """Return cars, shape (n, 11), parked on local streets and driving on a district's first two arterials."""
     parked = survey(city, district, _rows(rng, city, district, 8.0, district.half - 1.0))
     busy = rng.uniform(0.05, 0.3) * (0.15 if district.kind >= PARK else 1.0)
     parked = parked[(parked[:, KERB] > 0) & (parked[:, DRY] > 8) & (rng.random(len(parked)) < busy)]

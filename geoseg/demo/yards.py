@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 X, Y, COS, SIN, A, B, KIND, RED, GREEN, BLUE, SALT = range(11)
-"""Columns of a table of patches: middle (image metres), direction, half sizes, kind, colour, own number. RED is the
-share of taken bays for PARKING, and 1 for a round POND."""
+"""Columns of a table of patches: middle (image metres), direction, half sizes, kind, colour, own number.
+RED is the share of taken bays for PARKING, and 1 for a round POND."""
 
 YARD, WALLED, LAWN, POND, PARKING, CAR, FIELD = range(7)
 """Values of KIND."""
@@ -54,7 +54,7 @@ def _paint_parking(
         return
     bay = math.floor(s / 2.7)
     over = abs(s / 2.7 - bay - 0.5) * 2.7
-    key = int(math.floor(lane)) * 2 + side
+    key = math.floor(lane) * 2 + side
     if over > 1.15:
         tint(canvas, at, shaded(look, MARKS, 1.0), 0.25)
     elif over < 0.95 and 0.4 < deep % 10.8 < 4.9 and unit(bay, key, salt) < patch[RED]:

@@ -33,7 +33,8 @@ CREATE TRIGGER trigger_delete_feature_count_layer_styles AFTER DELETE ON layer_s
 # QGIS looks a style up by schema '' (not NULL) and the geometry column's name.
 _ROW = """
 INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,
- styleQML, styleSLD, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, 'geoseg default style', '')
+ styleQML, styleSLD, useAsDefault, description, owner)
+ VALUES ('', '', ?, ?, ?, ?, '', 1, 'geoseg default style', '')
 """
 
 _QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>

@@ -104,8 +104,8 @@ class Scene:
     def iter_rows(self, spans: Sequence[tuple[int, int]], cols: tuple[int, int]) -> Iterator[SceneRows]:
         """Read strips of the grid; beyond the scene pixels are reflected and invalid.
 
-        Every source row is decoded once. One strip, the rows it shares with the next, and one row of blocks are
-        in memory; a strip belongs to the caller.
+        Every source row is decoded once. One strip, the rows it shares with the next, and one row of blocks
+        are in memory; a strip belongs to the caller.
 
         Args:
             spans: (start, stop) rows in ascending order, overlapping or not; may reach outside.

@@ -37,9 +37,10 @@ def trace(classes: NDArray[np.uint8]) -> tuple[NDArray[np.object_], NDArray[np.u
         values.append(np.array([value for _, value in batch], np.uint8))
     if not faces:
         return np.empty(0, np.object_), np.empty(0, np.uint8)
-    # With a vertex at every corner, neighbours share all vertices of their common border.
+    # With a vertex at every corner, neighbours share all vertices of their common border. Long edges are cut
+    # with rounding errors, which differ from one neighbour to the other.
     corners = shapely.segmentize(shapely.orient_polygons(np.concatenate(faces)), 1.0)
-    return corners, np.concatenate(values)
+    return shapely.transform(corners, np.rint), np.concatenate(values)
 
 
 def _polygons(polygons: Iterable[Any]) -> NDArray[np.object_]:

@@ -1,6 +1,6 @@
 """Peak memory of a class-raster run at width 10 000, and whether it grows with height.
 
-    python tests/benchmarks/segment_memory.py [--width 10000] [--heights 2000 8000]
+    python -m tests.benchmarks.segment_memory [--width 10000] [--heights 2000 8000]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Scene → class raster against the network's own non-overlapping forward rate, interleaved in one run.
 
-    python tests/benchmarks/segment_speed.py [--size 4096] [--rounds 3] [--threads 2]
+    python -m tests.benchmarks.segment_speed [--size 4096] [--rounds 3] [--threads 2]
 
 Prints medians over rounds of megapixels per second of wall time and of processor time, and the two ratios.
 """

@@ -1,6 +1,6 @@
 """Start-up: ``geoseg --help`` and a 572 × 572 scene to a GeoPackage, each as a whole process.
 
-    python tests/benchmarks/startup.py [--rounds 5]
+    python -m tests.benchmarks.startup [--rounds 5]
 """
 
 from __future__ import annotations

@@ -1,0 +1,76 @@
+"""``geoseg vectorize``: parse, call, tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geoseg.cli.area_option import AreaType, areas_by_name
+from geoseg.cli.options import json_option, out_option, overwrite_option, talk_options
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("vectorize")
+@click.argument("classes_tif", metavar="CLASSES", type=_FILE)
+@out_option("Vector layers to write: .gpkg, .geojson, .fgb or .parquet.")
+@click.option(
+    "--classes",
+    metavar="all|LIST",
+    help="Classes or layers to write.  [default: buildings,roads,water; else all]",
+)
+@click.option("--confidence", type=_FILE, help="Raster of confidences in percent, on the same pixels.")
+@click.option(
+    "--min-area-m2",
+    type=AreaType(),
+    multiple=True,
+    help="Smallest region kept: N for all, or name=N; repeat for more.  [default: as segment; others 0]",
+)
+@click.option(
+    "--simplify-px",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="How much outlines are simplified, in pixels; 0 follows the pixels.",
+)
+@click.option("--src-crs", metavar="CRS", help="The raster's CRS, where the file has none or a wrong one.")
+@click.option("--rfc7946", is_flag=True, help="Write GeoJSON in WGS 84 longitude and latitude.")
+@overwrite_option
+@json_option
+@talk_options
+def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> None:
+    """Turn the regions of a class raster into polygons that share their borders.
+
+    CLASSES is one band of uint8, from segment --raster or any other program; class names and colours are
+    taken from the file where it has them.
+
+    \b
+    $ geoseg vectorize classes.tif --out classes.gpkg
+    $ geoseg vectorize landcover.tif --out trees.geojson --classes tree --min-area-m2 20 --simplify-px 0
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
+    from geoseg.cli.progress import message, progress_on
+    from geoseg.pipeline.request import VectorRequest
+    from geoseg.vectorize import VectorizeRequest, vectorize
+
+    request = VectorizeRequest(
+        raster=classes_tif,
+        out=Path(given["out"]),
+        confidence=given["confidence"],
+        vectors=VectorRequest(given["classes"], areas_by_name(given["min_area_m2"]), given["simplify_px"]),
+        src_crs=given["src_crs"],
+        rfc7946=given["rfc7946"],
+        overwrite=given["overwrite"],
+    )
+    with progress_on(progress, "vectorize", "step") as meter:
+        report = vectorize(request, meter.at)
+    for warning in report.warnings:
+        message(progress, warning)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False))
+        return
+    for layer in report.layers:
+        click.echo(f"{layer['name']}: {layer['features']} polygons, {layer['area_m2']:,.0f} m²", err=True)
+    click.echo(report.out)
