@@ -17,7 +17,7 @@ from shapely import box
 
 from geoseg.cli.info import command
 from geoseg.errors import InputError, ModelError
-from geoseg.info import as_text, describe
+from geoseg.pipeline.info import as_text, describe
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import rasterio
 import rasterio.shutil
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
@@ -94,6 +94,8 @@ def write(path, *, crs="utm", layers=None, rfc7946=False, options=None):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 700), st.integers(1, 40), st.integers(1, 600), st.integers(0, 99))
+@example(513, 1, 100, 0)  # too narrow for its overviews to have a factor
+@example(1, 2000, 1, 0)
 def test_strips_of_any_height_make_the_same_raster(tmp_path_factory, height, width, step, seed):
     classes = some_classes(height, width, seed)
     path = write_classes(tmp_path_factory.mktemp("strips") / "classes.tif", classes, step=step)
@@ -122,11 +124,13 @@ def test_a_class_raster_says_what_its_values_are(tmp_path):
 
 
 def test_overviews_hold_classes_and_nothing_between(tmp_path):
-    classes = np.kron(some_classes(20, 20), np.ones((64, 64), np.uint8))
+    classes = some_classes(1280, 1280)
     path = write_classes(tmp_path / "classes.tif", classes)
     for level, factor in enumerate((2, 4)):
         with rasterio.open(path, overview_level=level) as overview:
-            np.testing.assert_array_equal(overview.read(1), classes[::factor, ::factor])
+            seen = overview.read(1)
+        beneath = classes.reshape(1280 // factor, factor, 1280 // factor, factor)
+        assert (beneath == seen[:, None, :, None]).any(axis=(1, 3)).all()
 
 
 def test_a_small_raster_needs_no_overviews(tmp_path):

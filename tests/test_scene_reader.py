@@ -16,7 +16,7 @@ from rasterio.transform import Affine, from_origin
 
 from geoseg.errors import InputError
 from geoseg.scene.reader import ReadRequest, open_scene
-from geoseg.scene.resample import resample_valid, weights
+from geoseg.resample import resample_valid, weights
 from geoseg.scene.stretch import StretchRequest, parse_stretch
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"

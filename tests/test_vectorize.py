@@ -19,7 +19,7 @@ from geoseg.cli.vectorize import command
 from geoseg.errors import InputError, OutputError, UsageError
 from geoseg.layers.raster import ClassRasterWriter
 from geoseg.pipeline.request import VectorRequest
-from geoseg.vectorize import VectorizeRequest, vectorize
+from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid
 
 PLACE = Affine(0.5, 0, 300_000, 0, -0.5, 2_800_000)
@@ -76,9 +76,9 @@ def test_our_own_raster_comes_back_from_its_polygons(tmp_path, seed):
         assert len(frame) == layer["features"]
         assert layer["area_m2"] == (classes == entry.value).sum() * 0.25 == frame["area_m2"].sum()
         if len(frame):
-            burnt |= rasterio.features.rasterize(frame.geometry, classes.shape, transform=PLACE) * np.uint8(
-                entry.value
-            )
+            here = rasterio.features.rasterize(frame.geometry, classes.shape, transform=PLACE, dtype="uint8")
+            assert not burnt[here == 1].any()
+            burnt += here * np.uint8(entry.value)
     np.testing.assert_array_equal(burnt, classes)
     assert report.pixels == classes.size
     assert report.warnings == []
@@ -215,16 +215,11 @@ def test_the_command_prints_one_object(tmp_path):
 
 def test_the_command_prints_the_file_and_tells_the_rest_elsewhere(tmp_path):
     path = own_raster(tmp_path / "classes.tif", patches())
-    told = subprocess.run(
-        [sys.executable, "-m", "geoseg", "vectorize", str(path), "-o", str(tmp_path / "map.gpkg"), "--min-area-m2", "0"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    verb = [sys.executable, "-m", "geoseg", "vectorize", str(path), "-o", str(tmp_path / "map.gpkg")]
+    told = subprocess.run([*verb, "--min-area-m2", "0"], capture_output=True, text=True, check=True)
     assert told.stdout == f"{tmp_path / 'map.gpkg'}\n"
     assert [line.split(":")[0] for line in told.stderr.splitlines()] == ["buildings", "roads", "water"]
-    again = subprocess.run(
-        [sys.executable, "-m", "geoseg", "vectorize", str(path), "-o", str(tmp_path / "map.gpkg")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    again = subprocess.run(verb, capture_output=True, text=True, check=False)
     assert again.returncode == 4
     assert again.stderr == f"geoseg: {tmp_path / 'map.gpkg'}: exists; add --overwrite to replace it\n"
 
@@ -260,3 +255,12 @@ def test_simplified_layers_still_share_their_borders(tmp_path):
     )
     assert shapely.is_valid(polygons).all()
     assert shapely.coverage_is_valid(polygons)
+
+
+def test_confidence_counts_only_where_it_is_valid(tmp_path):
+    classes = np.full((8, 8), 2, np.uint8)
+    percents = np.full((8, 8), 60, np.uint8)
+    percents[0] = 0  # declared as nodata, though a legal percent
+    path = raster(tmp_path / "confidence.tif", percents, nodata=0)
+    run(tmp_path, own_raster(tmp_path / "classes.tif", classes), confidence=path)
+    assert geopandas.read_file(tmp_path / "map.gpkg", layer="roads")["confidence"].tolist() == [0.6]

@@ -102,7 +102,9 @@ def test_cores_are_balanced(planning):
     for starts, core, size in zip((plan.rows, plan.cols), plan.core, shape, strict=True):
         parts = -(-size // largest)
         assert len(starts) == parts, "more windows than the core's size needs"
-        assert core == stride or -(-size // (core - stride)) > parts, "a smaller core would do with as many windows"
+        assert core == stride or -(-size // (core - stride)) > parts, (
+            "a smaller core would do with as many windows"
+        )
         if core >= 2 * parts * stride:
             assert size - starts[-1] > core / 2, "the last core is mostly padding"
 
@@ -138,7 +140,10 @@ def test_the_advice_of_a_refusal_can_be_followed(window, halves, stride, radius)
         blend, halo = choose_blend(asked, radius=radius, stride=stride)
     except UsageError as refusal:
         overlap, size = (int(n) for n in re.findall(r"at least (\d+)", str(refusal)))
-        assert choose_blend(WindowRequest("exact", size, overlap), radius=radius, stride=stride) == ("exact", overlap // 2)
+        assert choose_blend(WindowRequest("exact", size, overlap), radius=radius, stride=stride) == (
+            "exact",
+            overlap // 2,
+        )
         assert asked.window < size or asked.overlap < overlap or asked.window < asked.overlap + stride
     else:
         assert blend == "exact"

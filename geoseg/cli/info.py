@@ -24,7 +24,7 @@ def command(path: str, allow_network: bool, as_json: bool, **_talk: str) -> None
     $ geoseg info classes.gpkg --json
     $ geoseg info default
     """  # noqa: D301
-    from geoseg.info import as_text, describe
+    from geoseg.pipeline.info import as_text, describe
 
     found = describe(path, allow_network=allow_network)
     click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else as_text(found))

@@ -98,9 +98,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        geoseg.main(args=arguments, prog_name="geoseg", standalone_mode=False)
-    except click.exceptions.Exit as leaving:
-        _leave(leaving.exit_code)
+        # Outside standalone mode click returns the code of ``ctx.exit`` instead of raising it.
+        code = geoseg.main(args=arguments, prog_name="geoseg", standalone_mode=False)
+        _leave(code if isinstance(code, int) else 0)
     except click.Abort:
         _leave(130)
     except click.ClickException as wrong:
@@ -117,4 +117,3 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1
         _show(type(error)(f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}"))
         _leave(1)
-    _leave(0)

@@ -53,7 +53,7 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
     from geoseg.cli.progress import message, progress_on
     from geoseg.pipeline.request import VectorRequest
-    from geoseg.vectorize import VectorizeRequest, vectorize
+    from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 
     request = VectorizeRequest(
         raster=classes_tif,

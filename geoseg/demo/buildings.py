@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 X, Y, COS, SIN, A, B, SHAPE, N1, N2, HEIGHT, ROOF, RED, GREEN, BLUE, SALT, CHILD = range(16)
 """Columns of a table of buildings: middle (image metres), direction, half sizes, outline and its two
-shares (0 to 1), height (metres), roof, roof colour, own number, and 1 for a part that stands on another one."""
+shares (0 to 1), height (metres), roof, roof colour, own number, 1 for a part on another building."""
 
 FLAT, GABLED, HIPPED, RIBBED, DOMED = range(5)
 """Values of ROOF."""

@@ -57,7 +57,7 @@ def _upper(rng: np.random.Generator, house: Table, kind: int) -> Table:
     """Return upper parts: towers on podiums, and a second storey on some villas."""
     share = {TOWERS: 0.6, FLATS: 0.12, VILLAS: 0.2}.get(kind, 0.0)
     base = (house[:, buildings.SHAPE] == buildings.BOX) & (house[:, buildings.ROOF] == buildings.FLAT)
-    part = house[base & (rng.random(len(house)) < share)].copy()
+    part: Table = house[base & (rng.random(len(house)) < share)].copy()
     n = len(part)
     for half, middle in ((buildings.A, rng.uniform(0.4, 0.8, n)), (buildings.B, rng.uniform(0.4, 0.8, n))):
         part[:, half] *= middle

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from geoseg.vocabulary import ClassRows, Grid
 
-_COLUMNS = 8192  # pixels; polygons end at every such column, so that memory stays bounded in wide scenes
+_COLUMNS = 4096  # pixels; polygons end at every such column, so that memory stays bounded in wide scenes
 _BATCH = 5000  # features held at once
 
 _SHAPE = pa.field(GEOMETRY, pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})

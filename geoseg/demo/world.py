@@ -77,7 +77,7 @@ def _within(shape: _Shape, window: Window, kind: type[_Shape]) -> list[_Shape]:
     if left >= window.right or top >= window.bottom or right <= window.col or bottom <= window.row:
         return []
     cut = shape.intersection(shapely.box(window.col, window.row, window.right, window.bottom))
-    return [part for part in shapely.get_parts(cut) if isinstance(part, kind)]
+    return [part for part in shapely.get_parts(cut) if isinstance(part, kind) and not part.is_empty]
 
 
 def _arterials(city: City, district: District) -> Iterator[tuple[NDArray[np.float64], float]]:

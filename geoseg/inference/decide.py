@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.inference.blend import ScoreRows, class_values
-from geoseg.scene.resample import resample_valid, weights
+from geoseg.resample import resample_valid, weights
 from geoseg.vocabulary import NO_CONFIDENCE, NODATA, ClassRows, Legend, Window
 
 if TYPE_CHECKING:

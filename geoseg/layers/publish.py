@@ -174,7 +174,8 @@ def _rename(temporary: Path, final: Path, backup: Path, *, overwrite: bool) -> N
     if os.path.lexists(final):
         # Without hard links (FAT, some network disks) a file is still replaced at once, but not taken back.
         with contextlib.suppress(OSError, NotImplementedError):
-            os.link(final, backup, follow_symlinks=False)
+            # A link at the target is kept as a link, where the system can.
+            os.link(final, backup, follow_symlinks=os.link not in os.supports_follow_symlinks)
     if not temporary.exists():
         final.unlink(missing_ok=True)
     elif overwrite:

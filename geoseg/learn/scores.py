@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,36 +10,38 @@ import numpy as np
 from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Pixel counts of reference class × predicted class."""
+    """Pixel counts of reference class by predicted class."""
 
     legend: Legend
     counts: NDArray[np.int64]
-    """Shape (classes, classes + 1); rows are the reference, the last column counts pixels predicted as nodata."""
+    """Shape (classes, classes + 1); rows are the reference, the last column is predicted nodata."""
+    bucket: str | None = None
+    """Name of the class that stands for everything not scored: it counts in the matrix and in pixel accuracy,
+    but has no scores of its own and no part in the mean IoU."""
 
     @classmethod
-    def empty(cls, legend: Legend) -> Confusion:
+    def empty(cls, legend: Legend, bucket: str | None = None) -> Confusion:
         """Return a confusion of no pixels."""
-        return cls(legend, np.zeros((len(legend), len(legend) + 1), np.int64))
+        return cls(legend, np.zeros((len(legend), len(legend) + 1), np.int64), bucket)
 
     def add(self, predicted: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Confusion:
         """Return the confusion with the pixels of two class arrays of one shape added.
 
-        Pixels whose reference is nodata, or a value the legend does not have, do not count; a pixel predicted as
-        nodata counts as wrong.
+        Pixels whose reference is nodata, or a value the legend does not have, do not count; a pixel predicted
+        as nodata, or as a value the legend does not have, counts as wrong.
         """
-        size = len(self.legend)
-        index = np.full(256, size, np.int64)
-        for i, entry in enumerate(self.legend):
-            index[entry.value] = i
-        labelled = (reference != NODATA) & (index[reference] < size)
-        pairs = index[reference[labelled]] * (size + 1) + index[predicted[labelled]]
-        counted = np.bincount(pairs, minlength=size * (size + 1)).reshape(size, size + 1)
-        return Confusion(self.legend, self.counts + counted)
+        pairs = reference.astype(np.uint16).ravel() << 8 | predicted.ravel()
+        seen = np.bincount(pairs, minlength=2**16).reshape(256, 256)
+        values = [entry.value for entry in self.legend]
+        seen[:, NODATA] += seen.sum(1) - seen[:, [NODATA, *values]].sum(1)
+        return replace(self, counts=self.counts + seen[np.ix_(values, [*values, NODATA])])
 
     @property
     def pixel_accuracy(self) -> float:
@@ -51,18 +53,22 @@ class Confusion:
         """Intersection over union per class, shape (classes,); NaN for a class neither map has."""
         right = np.diag(self.counts)
         union = self.counts.sum(1) + self.counts[:, :-1].sum(0) - right
-        return np.divide(right, union, out=np.full(len(right), np.nan), where=union > 0)
+        iou = np.full(len(right), np.nan)
+        np.divide(right, union, out=iou, where=union > 0)
+        return iou
 
     @property
     def mean_iou(self) -> float:
-        """Mean of the classes' IoU, over the classes that occur in the reference or the prediction."""
-        iou = self.iou
+        """Mean of the scored classes' IoU, over those that occur in the reference or the prediction."""
+        iou = self.iou[[entry.name != self.bucket for entry in self.legend]]
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as JSON values (NaN becomes None); field names as in DESIGN's ``evaluate``."""
         classes = {}
         for i, entry in enumerate(self.legend):
+            if entry.name == self.bucket:
+                continue
             right = self.counts[i, i]
             support, predicted = self.counts[i].sum(), self.counts[:, i].sum()
             classes[entry.name] = {
@@ -78,6 +84,38 @@ class Confusion:
             "classes": classes,
             "confusion": self.counts.tolist(),
         }
+
+    def to_text(self) -> str:
+        """Return the scores and the matrix as lines of aligned text."""
+        found = self.to_json()
+        names = ("iou", "f1", "precision", "recall")
+        scores = [["class", "IoU", "F1", "precision", "recall", "support"]]
+        for name, score in found["classes"].items():
+            scores.append([name, *(_shown(score[one]) for one in names), f"{score['support']:,}"])
+        order = [entry.name for entry in self.legend]
+        matrix = [["reference \\ predicted", *order, "nodata"]]
+        for name, row in zip(order, self.counts.tolist(), strict=True):
+            matrix.append([name, *(f"{count:,}" for count in row)])
+        summary = [
+            f"mean IoU        {_shown(found['mean_iou'])}",
+            f"pixel accuracy  {_shown(found['pixel_accuracy'])}  of {self.counts.sum():,} pixels",
+        ]
+        return "\n".join([*_aligned(scores), "", *summary, "", *_aligned(matrix)])
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of text with the first column on the left and the others on the right."""
+    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True))]
+        )
+        for row in table
+    ]
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _ratio(part: float, whole: float) -> float:

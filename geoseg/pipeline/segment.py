@@ -21,6 +21,7 @@ from geoseg.pipeline.honesty import Impression
 from geoseg.pipeline.outputs import RasterSinks, check_outputs, write_traced
 from geoseg.pipeline.plan import make_plan, read_request
 from geoseg.pipeline.request import SegmentReport
+from geoseg.scene.georeference import short_name
 from geoseg.scene.reader import open_scene
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _report(request: SegmentRequest, plan: Plan, model: Model, network: Network,
     output, windows = request.output, plan.windows
     return SegmentReport(
         scene=str(request.scene),
-        crs=_short_name(plan.scene.whole.crs),
+        crs=short_name(plan.scene.whole.crs),
         pixels=plan.scene.window.height * plan.scene.window.width,
         out=str(output.layers) if output.layers else None,
         raster=str(output.raster) if output.raster else None,
@@ -155,14 +156,6 @@ def _report(request: SegmentRequest, plan: Plan, model: Model, network: Network,
         stretch=stretch,
         seconds=dict.fromkeys(("read", "forward", "vector", "write", "total"), 0.0),
     )
-
-
-def _short_name(crs: str) -> str:
-    """Return the authority's code of a CRS where it has exactly that one, else its WKT."""
-    import pyproj
-
-    code = pyproj.CRS.from_wkt(crs).to_authority(min_confidence=100)
-    return ":".join(code) if code else crs
 
 
 def _finished(report: SegmentReport, seconds: float) -> SegmentReport:

@@ -160,3 +160,11 @@ def bounds_of(transform: Affine, height: int, width: int) -> tuple[float, float,
     corners = [transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
     xs, ys = zip(*corners, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def short_name(crs: str) -> str:
+    """Return the authority's code of a CRS where it has exactly that one, else its WKT."""
+    import pyproj
+
+    code = pyproj.CRS.from_wkt(crs).to_authority(min_confidence=100)
+    return ":".join(code) if code else crs

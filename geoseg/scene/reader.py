@@ -14,7 +14,7 @@ from geoseg.scene.bands import choose_bands
 from geoseg.scene.decode import Faults, Look, NativeRows
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scene.resample import weights
+from geoseg.resample import weights
 from geoseg.scene.sample import sample
 from geoseg.scene.stretch import StretchRequest, choose_stretch
 from geoseg.scene.strips import ResampledRows, iter_strips, reach

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from geoseg.scene.resample import resample_valid
+from geoseg.resample import resample_valid
 from geoseg.vocabulary import SceneRows
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.scene.decode import Look
-    from geoseg.scene.resample import Taps
+    from geoseg.resample import Taps
 
 _PIECE_BYTES = 16 * 2**20
 

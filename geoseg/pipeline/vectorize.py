@@ -17,7 +17,7 @@ from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.request import VectorRequest
-from geoseg.scene.georeference import grid_of
+from geoseg.scene.georeference import grid_of, short_name
 from geoseg.scene.open import open_raster
 from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
@@ -112,7 +112,7 @@ def vectorize(
     tell(2, 3)
     traced = time.perf_counter()
     layers = [(entry, polygons.of_class(entry.value)) for entry in chosen]
-    report = VectorizeReport(str(out), raster.grid.crs, raster.classes.size)
+    report = VectorizeReport(str(out), short_name(raster.grid.crs), raster.classes.size)
     provenance = raster.origin | {
         "GEOSEG_VERSION": geoseg.__version__,
         "GEOSEG_CLASSES": request.raster.name,

@@ -1,0 +1,231 @@
+"""Class maps, pixels or polygons, brought onto one grid so that they can be compared.
+
+Rasters come by nearest neighbour, polygons by the pixel centre rule; both are asked for a window at a time.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyproj
+import shapely
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as FileWindow
+
+from geoseg.errors import InputError
+from geoseg.layers.legend import read_legend
+from geoseg.learn.common_ground import PIECES, Outline, projection, same_crs, same_grid
+from geoseg.scene.georeference import grid_of
+from geoseg.vocabulary import DEFAULT_LEGEND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from rasterio.io import DatasetReader
+
+    from geoseg.learn.named_polygons import NamedPolygons
+    from geoseg.vocabulary import Grid, MapClass, Window
+
+    _Rows = Callable[[Window], NDArray[np.uint16]]
+
+NOTHING = 256
+"""Code of a pixel that a map leaves blank: nodata, or outside a raster. Classes have codes from 0 to 255."""
+
+_WARP_IT = "warp it first with: gdalwarp -r near -t_srs EPSG:n in.tif out.tif"
+_WARP_TOLERANCE = 0.01  # pixels; GDAL's own 0.125 would show in the outlines of small objects
+_MARGIN = 0.25  # pixels around a window where polygons are cut: no centre lies there, and no traced edge
+_UNNAMED = frozenset({"nodata", "no data", "unlabelled", "unlabeled", "unclassified"})
+
+
+class RasterMap:
+    """A class raster of any CRS; its codes are its pixel values."""
+
+    def __init__(self, name: str, dataset: DatasetReader) -> None:
+        """Look at an open raster.
+
+        Args:
+            name: begins every message.
+            dataset: stays open as long as the map is used.
+
+        Raises:
+            InputError: it has more than one band, or no place on the ground.
+        """
+        bands = [color for color in dataset.colorinterp if color != ColorInterp.alpha]
+        if len(bands) != 1 or dataset.dtypes[0].startswith("complex"):
+            raise InputError(
+                f"{name}: has {len(bands)} bands of {dataset.dtypes[0]}, expected one band of class values; "
+                "make one with: geoseg segment SCENE --raster classes.tif"
+            )
+        self.name, self._dataset, self.grid = name, dataset, grid_of(dataset)
+        named = read_legend(dataset, range(1, 255)) | {
+            value: entry for value, entry in read_legend(dataset, (0, 255)).items() if value in (0, 255)
+        }
+        blank = {v for v, entry in named.items() if entry.name.casefold() in _UNNAMED}
+        self._blank = np.array(sorted(blank), np.uint16)
+        self.classes: dict[int, MapClass] = {
+            value: entry
+            for value, entry in named.items()
+            if entry.name != f"class_{value}" and value not in blank and value != dataset.nodata
+        }
+        """The classes that the file names, by value."""
+
+    @property
+    def outline(self) -> Outline:
+        """The ground under all pixels."""
+        height, width = self.grid.shape
+        corners = [self.grid.transform @ xy for xy in ((0, 0), (width, 0), (width, height), (0, height))]
+        return Outline(pyproj.CRS.from_wkt(self.grid.crs), np.array(corners, np.float64))
+
+    @contextmanager
+    def onto(self, grid: Grid) -> Iterator[_Rows]:
+        """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
+        if same_grid(self.grid, grid):
+            yield lambda window: self._codes(self._read(self._dataset, window, masked=True))
+            return
+        try:
+            warped = WarpedVRT(
+                self._dataset,
+                src_crs=CRS.from_wkt(self.grid.crs),
+                crs=CRS.from_wkt(grid.crs),
+                transform=grid.transform,
+                height=grid.height,
+                width=grid.width,
+                resampling=Resampling.nearest,
+                tolerance=_WARP_TOLERANCE,
+                add_alpha=ColorInterp.alpha not in self._dataset.colorinterp,
+            )
+        except (RasterioError, CPLE_BaseError, ValueError) as error:
+            raise InputError(
+                f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}"
+            ) from None
+        with warped:
+            yield lambda window: self._codes(self._read(warped, window, masked=False))
+
+    def _read(
+        self, dataset: DatasetReader, window: Window, *, masked: bool
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
+        box = FileWindow(window.col, window.row, window.width, window.height)
+        try:
+            if masked:
+                return dataset.read(1, window=box), dataset.read_masks(1, window=box) > 0
+            values, alpha = dataset.read((1, dataset.count), window=box)
+        except (RasterioError, CPLE_BaseError) as error:
+            reason = " ".join(str(error.__cause__ or error).split())
+            raise InputError(f"{self.name}: is damaged ({reason}); copy or export it again") from None
+        return values, alpha > 0
+
+    def _codes(self, read: tuple[NDArray[Any], NDArray[np.bool_]]) -> NDArray[np.uint16]:
+        values, valid = read
+        if values.dtype != np.uint8:
+            values = np.where(valid, values, 0)
+            odd = values[(values < 0) | (values > 255) | (values != np.rint(values))]
+            if odd.size:
+                raise InputError(
+                    f"{self.name}: holds the value {odd[0]:g}, expected class values from 0 to 255; "
+                    "declare missing pixels with: gdal_edit.py -a_nodata VALUE FILE"
+                )
+        codes = values.astype(np.uint16)
+        codes[~valid] = NOTHING
+        if self._blank.size:
+            codes[np.isin(codes, self._blank)] = NOTHING
+        return codes
+
+
+class PolygonMap:
+    """Class polygons of any CRS; code 0 is ground without a polygon.
+
+    Where polygons overlap, the class that comes first in the default legend wins (a building over a road over
+    land), and classes it does not have lie beneath.
+    """
+
+    def __init__(self, name: str, polygons: NamedPolygons, canonical: Callable[[str], str]) -> None:
+        """Number the classes.
+
+        Args:
+            name: begins every message.
+            polygons: what was read.
+            canonical: turns the file's names into those that are compared.
+
+        Raises:
+            InputError: there are more than 255 classes.
+        """
+        self.name, self._crs = name, polygons.crs
+        texts, inverse = np.unique(polygons.names.astype(str), return_inverse=True)
+        short = np.array([canonical(str(text)) for text in texts], object)
+        top = [entry.name for entry in DEFAULT_LEGEND][::-1]
+        order = sorted(set(short), key=lambda one: (top.index(one) if one in top else -1, one))
+        if len(order) > 255:
+            raise InputError(
+                f"{name}: names {len(order)} classes, expected at most 255; choose another --class-field"
+            )
+        self.names: dict[int, str] = dict(enumerate(order, 1))
+        self.declared: frozenset[str] = frozenset(map(canonical, polygons.declared))
+        number = {one: code for code, one in self.names.items()}
+        codes = np.array([number[one] for one in short], np.uint8)[inverse]
+        upwards = np.argsort(codes, kind="stable")
+        self._geometry, self._codes = polygons.geometry[upwards], codes[upwards]
+
+    @property
+    def outline(self) -> Outline | None:
+        """The box around all polygons; None where there are none."""
+        if len(self._geometry) == 0:
+            return None
+        left, bottom, right, top = shapely.total_bounds(self._geometry)
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        return Outline(self._crs, np.array(corners, np.float64))
+
+    @contextmanager
+    def onto(self, grid: Grid) -> Iterator[_Rows]:
+        """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
+        geometry = self._geometry
+        if len(geometry) and not same_crs(self._crs, grid):
+            # A straight edge is a curve in another CRS: long ones get vertices to bend at.
+            left, bottom, right, top = shapely.total_bounds(geometry)
+            geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
+        geometry = shapely.transform(geometry, projection(self._crs, grid))
+        xy, owner = shapely.get_coordinates(geometry, return_index=True)
+        placed = np.ones(len(geometry), bool)
+        placed[owner[~np.isfinite(xy).all(1)]] = False  # beyond what the grid's CRS can express
+        geometry, codes = geometry[placed], self._codes[placed]
+        tree = shapely.STRtree(geometry)
+        yield lambda window: burned(geometry, codes, tree, window).astype(np.uint16)
+
+
+def burned(
+    geometry: NDArray[np.object_], codes: NDArray[np.uint8], tree: shapely.STRtree, window: Window
+) -> NDArray[np.uint8]:
+    """Return the code of the last polygon over each pixel centre of a window, 0 where there is none.
+
+    Args:
+        geometry: shape (n,), polygons in column and row coordinates.
+        codes: shape (n,).
+        tree: index of the same polygons.
+        window: what to burn.
+    """
+    box = (
+        window.col - _MARGIN,
+        window.row - _MARGIN,
+        window.right + _MARGIN,
+        window.bottom + _MARGIN,
+    )
+    found = np.sort(tree.query(shapely.box(*box)))
+    cut = shapely.clip_by_rect(geometry[found], *box)
+    full = ~shapely.is_empty(cut)
+    if not full.any():
+        return np.zeros((window.height, window.width), np.uint8)
+    moved = Affine.translation(window.col, window.row)
+    pairs = zip(cut[full], codes[found][full].tolist(), strict=True)
+    raster: NDArray[np.uint8] = rasterize(
+        pairs, (window.height, window.width), fill=0, transform=moved, dtype="uint8"
+    )
+    return raster

@@ -1,0 +1,191 @@
+"""Which classes of two maps are the same: matched by name, and folded into one confusion matrix."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.errors import InputError, UsageError
+from geoseg.learn.scores import Confusion
+from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+BUCKET = "other"
+"""Name of what is not scored: ground without a polygon, and classes that only one map has."""
+
+_GREY = "#808080"
+
+
+@dataclass(frozen=True, slots=True)
+class Synonyms:
+    """Names that mean the same class: those of classes and of their layers, in any case of letters."""
+
+    known: Mapping[str, str]
+    """Class name by class or layer name, both in lower case."""
+
+    @classmethod
+    def of(cls, classes: Iterable[MapClass]) -> Synonyms:
+        """Return the synonyms of the default legend and of more classes; the default legend wins."""
+        known: dict[str, str] = {}
+        for entry in (*DEFAULT_LEGEND, *classes):
+            for name in (entry.name, entry.layer):
+                if name is not None:
+                    known.setdefault(_plain(name), known.get(_plain(entry.name), _plain(entry.name)))
+        return cls(known)
+
+    def is_class(self, name: str) -> bool:
+        """Return whether a name is one of a class or of its layer."""
+        return _plain(name) in self.known
+
+    def canonical(self, name: str) -> str:
+        """Return the one name under which a class is compared."""
+        return self.known.get(_plain(name), _plain(name))
+
+
+@dataclass(frozen=True, slots=True)
+class MapNames:
+    """What a map says about the meaning of its codes."""
+
+    path: str
+    names: Mapping[int, str]
+    """Canonical class name by code."""
+    declared: frozenset[str]
+    """Classes the map speaks of, also where none of their pixels is found."""
+    numbered: bool
+    """Whether codes are pixel values, which mean something by themselves where there are no names."""
+
+
+def match_classes(
+    maps: tuple[MapNames, MapNames],
+    pairs: NDArray[np.int64],
+    wanted: str | None,
+    canonical: Callable[[str], str],
+    note: Callable[[str], None],
+) -> Confusion:
+    """Return the confusion of the classes that two maps share.
+
+    Args:
+        maps: the predicted map and the reference.
+        pairs: shape (n, n), pixels by reference code and predicted code; the last code is nodata, which the
+            reference never has.
+        wanted: comma list of classes, ``all`` for those of either map, None for those of both.
+        canonical: turns names in ``wanted`` into those that are compared.
+        note: called with each sentence worth telling.
+
+    Raises:
+        UsageError: a wanted class is in neither map.
+        InputError: the maps share no class.
+    """
+    blank = len(pairs) - 1
+    occur = [set(np.flatnonzero(pairs.sum(axis)).tolist()) - {blank} for axis in (0, 1)]
+    names = [_named(i, maps, occur, note) for i in (0, 1)]
+    declared = [
+        (one.declared | {named[code] for code in seen if code in named}) - {BUCKET}
+        for one, named, seen in zip(maps, names, occur, strict=True)
+    ]
+    scored = _scored(maps, declared, wanted, canonical)
+    for i in (0, 1):
+        alone = _in_order(declared[i] - declared[1 - i])
+        if alone:
+            what = (
+                "scored with 0" if set(alone) <= set(scored) else "counted as other unless named in --classes"
+            )
+            note(f"{maps[i].path}: has {', '.join(alone)}, which {maps[1 - i].path} has not; {what}")
+    size = len(scored)
+    place = {name: i for i, name in enumerate(scored)}
+    rows, cols = (
+        np.array([place.get(named.get(code, BUCKET), size) for code in range(blank)] + [size + 1])
+        for named in (names[1], names[0])
+    )
+    counts = np.zeros((size + 2, size + 2), np.int64)
+    np.add.at(counts, (rows[:, None], cols[None, :]), pairs)
+    counts = counts[:-1]
+    if not counts[size].any() and not counts[:, size].any() and declared[0] == declared[1] == set(scored):
+        return Confusion(_legend(scored), np.delete(counts[:size], size, axis=1))
+    return Confusion(_legend([*scored, BUCKET]), counts, BUCKET)
+
+
+def _named(
+    i: int, maps: tuple[MapNames, MapNames], occur: list[set[int]], note: Callable[[str], None]
+) -> dict[int, str]:
+    """Return the class name of every code of a map; codes without one are of no class."""
+    one, other = maps[i], maps[1 - i]
+    if not one.numbered:
+        return dict(one.names)
+    if NODATA in occur[i] and NODATA not in one.names:
+        note(
+            f"{one.path}: its pixels of value 0 are not declared missing and count as other; "
+            "if they are, declare it with: gdal_edit.py -a_nodata 0 FILE"
+        )
+    found = occur[i] - {NODATA}
+    numbers = {code: f"class_{code}" for code in found}
+    if one.names:
+        return numbers | dict(one.names)
+    default = {entry.value: entry.name for entry in DEFAULT_LEGEND}
+    legend = dict(other.names) if other.numbered and other.names else default
+    blind = other.numbered and not other.names  # then only a full match makes the default legend likely
+    if not found or (blind and not (found | occur[1 - i]) - {NODATA} <= set(legend)):
+        return numbers
+    taken = {code: legend[code] for code in sorted(found) if code in legend}
+    if taken:
+        meaning = ", ".join(f"{code} = {name}" for code, name in taken.items())
+        note(f"{one.path}: has no class names; its values are taken as {meaning}")
+    return numbers | taken
+
+
+def _scored(
+    maps: tuple[MapNames, MapNames],
+    declared: list[frozenset[str]],
+    wanted: str | None,
+    canonical: Callable[[str], str],
+) -> list[str]:
+    """Return the names of the classes to score, in order."""
+    either = declared[0] | declared[1]
+    if wanted is None:
+        both = declared[0] & declared[1]
+        if not both:
+            said = [", ".join(_in_order(one)) or "none" for one in declared]
+            raise InputError(
+                f"{maps[0].path}: has the classes {said[0]} but {maps[1].path} has {said[1]}, expected "
+                "common ones; name the field of the classes with --class-field, or choose with --classes"
+            )
+        return _in_order(both)
+    names = {canonical(name) for name in wanted.split(",") if name.strip()}
+    if names == {"all"}:
+        names = set(either)
+    unknown = _in_order(names - either)
+    if unknown or not names:
+        raise UsageError(
+            f"--classes: {', '.join(unknown) or 'an empty list'} is in neither map; "
+            f"use all, or any of {', '.join(_in_order(either))}"
+        )
+    return _in_order(names)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return names in the order of the default legend, others after them by the alphabet."""
+    first = [entry.name for entry in DEFAULT_LEGEND]
+    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+
+
+def _legend(names: list[str]) -> Legend:
+    known = {entry.name: entry for entry in DEFAULT_LEGEND}
+    colors = [(known[name].color, known[name].style) if name in known else (_GREY, _GREY) for name in names]
+    return Legend(
+        tuple(
+            MapClass(value, name, None, *color)
+            for value, (name, color) in enumerate(zip(names, colors, strict=True), 1)
+        )
+    )
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: small letters, without the marks a legend cannot hold."""
+    return " ".join(re.sub("[,=\0]", " ", name).split()).casefold()

@@ -1,0 +1,114 @@
+"""Losses against calculations by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.learn.losses import IGNORED, ce_iou, cross_entropy, soft_iou
+
+
+def softmax(scores):
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def by_hand(scores, target, weight):
+    """Return weighted cross-entropy and soft IoU, pixel by pixel in plain Python."""
+    probability = softmax(scores)
+    n, classes, height, width = scores.shape
+    summed, weights = 0.0, 0.0
+    overlap, union, present = np.zeros(classes), np.zeros(classes), np.zeros(classes, bool)
+    for i in range(n):
+        for row in range(height):
+            for col in range(width):
+                truth = target[i, row, col]
+                if truth == IGNORED:
+                    continue
+                p = probability[i, :, row, col]
+                summed -= weight[truth] * math.log(p[truth])
+                weights += weight[truth]
+                t = np.eye(classes)[truth]
+                overlap += p * t
+                union += p + t - p * t
+                present[truth] = True
+    return summed / weights, 1 - (overlap[present] / union[present]).mean()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_losses_are_those_of_the_paper(seed):
+    random = np.random.default_rng(seed)
+    classes = 4
+    scores = random.normal(0, 2, (2, classes, 3, 5))
+    target = random.integers(0, classes - 1, (2, 3, 5))  # the last class does not occur
+    target[random.random(target.shape) < 0.3] = IGNORED
+    weight = random.uniform(0.2, 3, classes)
+    expected = by_hand(scores, target, weight)
+    given = torch.tensor(scores), torch.tensor(target)
+    found = cross_entropy(*given, torch.tensor(weight)), soft_iou(*given)
+    np.testing.assert_allclose([float(v) for v in found], expected, rtol=1e-10)
+    assert float(ce_iou(*given, torch.tensor(weight))) == pytest.approx(sum(expected), rel=1e-10)
+
+
+def test_a_calculation_on_paper():
+    """Two pixels, two classes: probabilities 3/4 and 1/2 of the truth, which is class 0 with α 1, then 1 with α 3."""
+    scores = torch.tensor([[[[math.log(3.0), 0.0]], [[0.0, 0.0]]]], dtype=torch.double)
+    target = torch.tensor([[[0, 1]]])
+    weight = torch.tensor([1.0, 3.0], dtype=torch.double)
+    assert float(cross_entropy(scores, target, weight)) == pytest.approx(
+        (math.log(4 / 3) + 3 * math.log(2)) / 4
+    )
+    # class 0: overlap 3/4, union (3/4 + 1/2) + 1 - 3/4; class 1: overlap 1/2, union (1/4 + 1/2) + 1 - 1/2
+    assert float(soft_iou(scores, target)) == pytest.approx(1 - ((3 / 4) / (3 / 2) + (1 / 2) / (5 / 4)) / 2)
+
+
+def test_ignored_pixels_have_no_say_and_no_gradient():
+    random = torch.Generator().manual_seed(1)
+    scores = torch.randn(2, 3, 4, 4, generator=random, dtype=torch.double)
+    target = torch.randint(0, 3, (2, 4, 4), generator=random)
+    target[:, 1:3] = IGNORED
+    weight = torch.tensor([1.0, 2.0, 0.5], dtype=torch.double)
+    for loss in (
+        lambda s: cross_entropy(s, target, weight),
+        lambda s: soft_iou(s, target),
+        lambda s: ce_iou(s, target, weight),
+    ):
+        leaf = scores.clone().requires_grad_()
+        value = loss(leaf)
+        value.backward()
+        other = scores.clone()
+        other[:, :, 1:3] += 7 * torch.randn(2, 3, 2, 4, generator=random, dtype=torch.double)
+        assert float(loss(other)) == pytest.approx(float(value), rel=1e-12)
+        assert (leaf.grad[:, :, 1:3] == 0).all()
+        assert (leaf.grad[:, :, 0] != 0).any()
+
+
+def test_no_labelled_pixel_is_no_loss_and_a_finite_gradient():
+    scores = torch.randn(2, 3, 4, 4, requires_grad=True)
+    target = torch.full((2, 4, 4), IGNORED)
+    for loss in (soft_iou(scores, target), ce_iou(scores, target, torch.ones(3))):
+        assert float(loss) == 0
+        (gradient,) = torch.autograd.grad(loss, scores)
+        assert (gradient == 0).all()
+
+
+def test_a_perfect_answer_costs_nothing_and_the_worst_one_much():
+    target = torch.tensor([[[0, 1], [2, IGNORED]]])
+    right = torch.zeros(1, 3, 2, 2)
+    right.scatter_(1, target.clamp_min(0).unsqueeze(1), 50.0)
+    weight = torch.ones(3)
+    assert float(ce_iou(right, target, weight)) == pytest.approx(0, abs=1e-6)
+    assert float(soft_iou(-right, target)) == pytest.approx(1, abs=1e-6)
+    assert float(cross_entropy(-right, target, weight)) > 10
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    scores = torch.randn(
+        1, 3, 2, 3, dtype=torch.double, generator=torch.Generator().manual_seed(2), requires_grad=True
+    )
+    target = torch.tensor([[[0, 1, IGNORED], [2, 0, 1]]])
+    weight = torch.tensor([1.0, 2.0, 0.5], dtype=torch.double)
+    assert torch.autograd.gradcheck(lambda s: ce_iou(s, target, weight), scores)
