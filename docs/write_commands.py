@@ -26,8 +26,13 @@ def text() -> str:
     """Return the whole page."""
     parts = ["# Commands", "", "Written by `docs/write_commands.py`; every option can also be set as", ""]
     parts[2] += " `GEOSEG_VERB_OPTION` in the environment."
-    parts += ["Exit codes: 0 done, 1 internal error, 2 usage, 3 input unusable, 4 output not possible, 5 model unusable,"]
-    parts += ["130 and 143 stopped by a signal. Results go to standard output, everything else to standard error.", ""]
+    parts += [
+        "Exit codes: 0 done, 1 internal error, 2 usage, 3 input unusable, 4 output not possible, 5 model unusable,"
+    ]
+    parts += [
+        "130 and 143 stopped by a signal. Results go to standard output, everything else to standard error.",
+        "",
+    ]
     for verb in (None, *VERBS):
         parts += [f"## geoseg {verb or ''}".rstrip(), "", "```text", help_of(verb), "```", ""]
     return "\n".join(line.rstrip() for line in "\n".join(parts).split("\n"))

@@ -11,9 +11,7 @@ import os
 
 # Drivers that fetch from the network or run on the contents of other files. GDAL warns of names a build
 # lacks; CPL_LOG keeps that from standard error, since no library listens yet when GDAL loads.
-_RASTER_SERVICES = (
-    "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
-)
+_RASTER_SERVICES = "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
 _VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA"
 
 _SETTINGS = {

@@ -45,9 +45,7 @@ def weights(n_in: int, n_out: int) -> Taps:
     first = np.floor(centre - support).astype(np.int64)
     index = first[:, None] + np.arange(taps)
     weight = np.maximum(0.0, 1.0 - np.abs(index + 0.5 - centre[:, None]) / support)
-    weight[(index < 0) | (index >= n_in)] = (
-        0.0  # an output's remaining taps share the weight, which is clamping
-    )
+    weight[(index < 0) | (index >= n_in)] = 0.0  # an output's remaining taps share the weight, which is clamping
     weight /= weight.sum(axis=1, keepdims=True)
     used = weight.any(axis=0)
     return Taps(np.clip(index[:, used], 0, n_in - 1), weight[:, used].astype(np.float32))

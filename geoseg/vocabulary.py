@@ -236,5 +236,9 @@ class Polygons:
         """Return the polygons of one class."""
         here = self.values == value
         return Polygons(
-            self.values[here], self.geometry[here], self.area_m2[here], self.perimeter_m[here], self.confidence[here]
+            self.values[here],
+            self.geometry[here],
+            self.area_m2[here],
+            self.perimeter_m[here],
+            self.confidence[here],
         )

@@ -1,13 +1,13 @@
-"""Fixtures that several test files share: small models, small scenes, and the real images beside a checkout."""
+"""Fixtures that several test files share: small models, small scenes, real images beside a checkout."""
 
 from __future__ import annotations
 
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
-import numpy as np
 import pytest
 
 import geoseg  # noqa: F401 - sets GDAL's environment before rasterio is first imported
@@ -15,6 +15,9 @@ from geoseg.model.card import Domain, ModelCard
 from geoseg.model.file import Model, load_model, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -63,9 +66,7 @@ def random_weights(spec: NetworkSpec, seed: int, high: float) -> dict[str, np.nd
 
 def a_legend(classes: int) -> Legend:
     """Return the first classes of the default legend; one is added where five are not enough."""
-    more = [
-        MapClass(9 + i, f"extra {i}", f"extra_{i}", f"#0000{i:02X}", "#112233") for i in range(classes - 5)
-    ]
+    more = [MapClass(9 + i, f"extra {i}", f"extra_{i}", f"#0000{i:02X}", "#112233") for i in range(classes - 5)]
     return Legend((*DEFAULT_LEGEND.classes[:classes], *more))
 
 
@@ -106,7 +107,7 @@ def make_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_spec() -> NetworkSpec:
-    """Return the bundled network's shape with few channels: stride 16, radius 94 (``test_network`` measures it)."""
+    """Return the bundled network's shape with few channels: stride 16, radius 94 (measured in its test)."""
     return NetworkSpec(3, 5, (4, 8, 8, 8, 8))
 
 
@@ -143,7 +144,7 @@ def write_scene():
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of real images beside a checkout; tests that need it are skipped where it is not there."""
+    """Return the folder of real images beside a checkout; skip the test where it is not there."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"{SHARED_DATA} is not here")
     return SHARED_DATA

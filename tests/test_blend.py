@@ -24,7 +24,7 @@ FP32 = RunsOn("cpu", "fp32", 1)
 VALUES = class_values(DEFAULT_LEGEND)
 
 ROUNDING = 2e-5
-"""Probabilities in single precision differ from double precision by less than this, in torch as in OpenVINO."""
+"""Single precision differs from double precision by less than this, in torch as in OpenVINO."""
 
 
 def noise(shape, seed=0):
@@ -61,9 +61,7 @@ def one_pass(model, pixels, halo):
     frame = [(halo, halo + -(size + 2 * halo) % spec.stride) for size in (height, width)]
     padded = np.pad(pixels, [(0, 0), *frame], mode="reflect").astype(np.float64)
     net = UNet(spec)
-    net.load_state_dict(
-        {name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}, strict=False
-    )
+    net.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}, strict=False)
     mean, std = (np.array(v)[:, None, None] for v in (model.card.mean, model.card.std))
     with torch.inference_mode():
         scores = net.double().eval()(torch.from_numpy((padded - mean) / std)[None]).softmax(1)[0].numpy()
@@ -73,9 +71,7 @@ def one_pass(model, pixels, halo):
 def planned(model, shape, area=None, **wanted):
     card = model.card
     area = area or Window(0, 0, *shape)
-    return plan_windows(
-        shape, area, WindowRequest(**wanted), radius=card.receptive_radius, stride=card.network.stride
-    )
+    return plan_windows(shape, area, WindowRequest(**wanted), radius=card.receptive_radius, stride=card.network.stride)
 
 
 def built(model, plan):
@@ -87,9 +83,7 @@ def joined(strips, area):
     row, parts = area.row, []
     for strip in strips:
         first, *_ = fields = [
-            getattr(strip, name)
-            for name in ("classes", "confidence", "scores", "valid")
-            if hasattr(strip, name)
+            getattr(strip, name) for name in ("classes", "confidence", "scores", "valid") if hasattr(strip, name)
         ]
         assert strip.row == row
         assert all(field.shape[-2:] == first.shape[-2:] for field in fields)
@@ -108,9 +102,7 @@ def scored(model, pixels, plan, valid=None):
 
 def decided(model, pixels, plan, valid=None):
     valid = np.ones(pixels.shape[1:], bool) if valid is None else valid
-    return joined(
-        decided_rows(read(pixels, valid, plan), plan, built(model, plan), DEFAULT_LEGEND), plan.area
-    )
+    return joined(decided_rows(read(pixels, valid, plan), plan, built(model, plan), DEFAULT_LEGEND), plan.area)
 
 
 def assert_decides(classes, confidence, oracle):
@@ -152,9 +144,7 @@ def test_the_oracle_can_tell_windows_from_one_pass(tiny_model):
     pixels = noise((3, 200, 90))
     oracle = one_pass(tiny_model, pixels, 96)
     assert len(np.unique(oracle.argmax(0))) >= 3
-    exact, _ = scored(
-        tiny_model, pixels, planned(tiny_model, (200, 90), blend="crop", window=240, overlap=192)
-    )
+    exact, _ = scored(tiny_model, pixels, planned(tiny_model, (200, 90), blend="crop", window=240, overlap=192))
     short, _ = scored(tiny_model, pixels, planned(tiny_model, (200, 90), blend="crop", window=80, overlap=32))
     assert np.abs(exact - oracle).max() < ROUNDING
     assert np.abs(short - oracle).max() > 1e-2
@@ -230,7 +220,7 @@ def short_sighted(make_model):
 
 @pytest.mark.parametrize("shape", [(1, 1), (70, 45), (33, 64)])
 def test_a_rim_beyond_the_radius_makes_taper_exact(short_sighted, shape):
-    """Half of the halo is dropped; where that half is the radius, nothing spoilt by padding is ever averaged in."""
+    """Half of the halo is dropped; where that is the radius, nothing spoilt by padding is averaged in."""
     pixels = noise((3, *shape), seed=1)
     plan = planned(short_sighted, shape, blend="taper", window=48, overlap=32)
     assert (plan.halo, plan.reach) == (16, 8)
@@ -248,7 +238,7 @@ def test_a_rim_within_the_radius_shows(short_sighted):
 
 @dataclass
 class Pointwise:
-    """A network whose answer to a pixel is a matter of that pixel, and garbage within ``rim`` of a window's edge."""
+    """A network whose answer to a pixel depends on that pixel, and is garbage within ``rim`` of an edge."""
 
     window: tuple[int, int]
     halo: int
@@ -327,7 +317,7 @@ def test_what_depends_on_the_pixel_alone_comes_back_unchanged(drawn):
 
 
 def test_the_rim_is_dropped_before_averaging():
-    """The same fake, its garbage one pixel wider than the dropped rim, spoils the map: so the rim is what is dropped."""
+    """Garbage one pixel wider than the dropped rim spoils the map: so the rim is what is dropped."""
     shape = 50, 40
     pixels = np.random.default_rng(1).integers(0, 256, (1, *shape)).astype(np.uint8)
     plan = plan_windows(shape, Window(0, 0, *shape), WindowRequest("taper", 32, 16), radius=0, stride=4)
@@ -419,9 +409,7 @@ def test_interpolation_is_that_of_the_whole_image(target):
     )[0].numpy()
     assert valid.all()
     np.testing.assert_allclose(moved, oracle, atol=1e-5)
-    ((classes, confidence),) = [
-        joined(decide([ScoreRows(0, moved, valid)], DEFAULT_LEGEND), Window(0, 0, *target))
-    ]
+    ((classes, confidence),) = [joined(decide([ScoreRows(0, moved, valid)], DEFAULT_LEGEND), Window(0, 0, *target))]
     assert_decides(classes, confidence, oracle)
 
 
@@ -452,9 +440,7 @@ def test_a_part_of_another_grid_is_the_crop_of_the_whole(grid, target, data):
     scores = smooth_scores(grid)
     valid = np.random.default_rng(2).random(grid) > 0.2
     row, col = (data.draw(st.integers(0, size - 1)) for size in target)
-    wanted = Window(
-        row, col, data.draw(st.integers(1, target[0] - row)), data.draw(st.integers(1, target[1] - col))
-    )
+    wanted = Window(row, col, data.draw(st.integers(1, target[0] - row)), data.draw(st.integers(1, target[1] - col)))
     seen = network_window(grid, target, wanted)
     assert seen.intersection(Window(0, 0, *grid)) == seen
     here = seen.slices()

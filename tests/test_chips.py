@@ -34,14 +34,10 @@ def assert_aligned(image, pixels, labels):
         row, col, painted = (band[here].astype(int) for band in chip)
         np.testing.assert_array_equal(painted, label[here] * 40)
         np.testing.assert_array_equal(image.labels[row, col], label[here])
-        assert len(set(zip(row, col, strict=True))) == here.sum(), (
-            "a pixel of the image appears twice with a label"
-        )
+        assert len(set(zip(row, col, strict=True))) == here.sum(), "a pixel of the image appears twice with a label"
 
 
-@pytest.mark.parametrize(
-    "plan", [ChipPlan(size=64, batch=5), ChipPlan(size=32, batch=3, zoom=1.0, color=2.0), STILL]
-)
+@pytest.mark.parametrize("plan", [ChipPlan(size=64, batch=5), ChipPlan(size=32, batch=3, zoom=1.0, color=2.0), STILL])
 def test_shapes_and_types(plan):
     pixels, labels = alone(an_image(100, 90), plan)
     assert pixels.shape == (plan.batch, 3, plan.size, plan.size)
@@ -82,9 +78,7 @@ def test_all_eight_ways_to_lay_a_chip_occur():
     seen = set()
     for step in range(12):
         pixels, _ = alone(image, STILL, step)
-        seen |= {
-            tuple(chip[0, [0, 0, -1], [0, -1, 0]]) + tuple(chip[1, [0, 0, -1], [0, -1, 0]]) for chip in pixels
-        }
+        seen |= {tuple(chip[0, [0, 0, -1], [0, -1, 0]]) + tuple(chip[1, [0, 0, -1], [0, -1, 0]]) for chip in pixels}
     assert len(seen) == 8
 
 
@@ -110,12 +104,8 @@ def test_zooming_keeps_labels_on_their_pixels_and_invents_none(size):
             around = np.lib.stride_tricks.sliding_window_view(label, (3, 3))
             inner = label[1:-1, 1:-1]
             steady = (around == inner[:, :, None, None]).all((2, 3)) & (inner > 0)
-            np.testing.assert_allclose(
-                chip[2, 1:-1, 1:-1][steady], 40 * inner[steady].astype(float), atol=1e-3
-            )
-            near = np.abs(chip[:2, 1:-1, 1:-1][:, steady] - np.rint(chip[:2, 1:-1, 1:-1][:, steady])).max(
-                initial=0
-            )
+            np.testing.assert_allclose(chip[2, 1:-1, 1:-1][steady], 40 * inner[steady].astype(float), atol=1e-3)
+            near = np.abs(chip[:2, 1:-1, 1:-1][:, steady] - np.rint(chip[:2, 1:-1, 1:-1][:, steady])).max(initial=0)
             zoomed += near > 1e-3
     assert zoomed > 10, "hardly a chip was zoomed"
 

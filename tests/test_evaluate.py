@@ -6,6 +6,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import rasterio
@@ -40,9 +41,7 @@ def blobs(height=60, width=80, classes=5, seed=0):
 
 def write_raster(path, classes, transform=NORTH_UP, crs=UTM, *, legend=DEFAULT_LEGEND, nodata=0, mask=None):
     profile = {"driver": "GTiff", "count": 1, "dtype": classes.dtype, "crs": crs, "transform": transform}
-    with rasterio.open(
-        path, "w", height=classes.shape[0], width=classes.shape[1], nodata=nodata, **profile
-    ) as file:
+    with rasterio.open(path, "w", height=classes.shape[0], width=classes.shape[1], nodata=nodata, **profile) as file:
         file.write(classes, 1)
         if legend is not None:
             file.update_tags(**legend_tags(legend))
@@ -65,9 +64,7 @@ def write_layers(path, frame, crs=None):
     frame = frame if crs is None else frame.to_crs(crs)
     for value, name in NAMES.items():
         layer = frame[frame["class"] == name]
-        pyogrio.write_dataframe(
-            layer, path, layer=LAYERS[value], geometry_type="Polygon", append=path.exists()
-        )
+        pyogrio.write_dataframe(layer, path, layer=LAYERS[value], geometry_type="Polygon", append=path.exists())
     return path
 
 
@@ -80,9 +77,7 @@ def raster(tmp_path_factory):
 @pytest.fixture(scope="module")
 def layers_in(tmp_path_factory):
     """Its exact polygons in a CRS, written once."""
-    return cache(
-        lambda crs: write_layers(tmp_path_factory.mktemp("layers") / "a.gpkg", polygons_of(blobs()), crs)
-    )
+    return cache(lambda crs: write_layers(tmp_path_factory.mktemp("layers") / "a.gpkg", polygons_of(blobs()), crs))
 
 
 @pytest.fixture(scope="module")
@@ -195,14 +190,10 @@ def test_every_way_to_say_missing(tmp_path, kind, warped):
     holed = np.where(missing, np.array(value, dtype), labels.astype(dtype))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         mask = {"mask": (~missing).astype(np.uint8) * 255}.get(kind)
-        reference = write_raster(
-            tmp_path / "r.tif", holed, nodata=None if mask is not None else value, mask=mask
-        )
+        reference = write_raster(tmp_path / "r.tif", holed, nodata=None if mask is not None else value, mask=mask)
     shift = NORTH_UP @ Affine.translation(-3, -2)
     grown = np.pad(labels, ((2, 2), (3, 3)), mode="edge")
-    other = (
-        write_raster(tmp_path / "p.tif", grown, shift) if warped else write_raster(tmp_path / "p.tif", labels)
-    )
+    other = write_raster(tmp_path / "p.tif", grown, shift) if warped else write_raster(tmp_path / "p.tif", labels)
     report = scores(other, reference)
     assert perfect(report)
     assert report.confusion.counts.sum() == 60 * 65
@@ -321,9 +312,7 @@ def test_classes_that_only_one_map_has_become_other(tmp_path):
     assert list(found["classes"]) == ["building", "road", "water"]
     assert found["mean_iou"] == found["pixel_accuracy"] == 1
     assert found["confusion"][3][3] == ((labels == 4) | (labels == 5)).sum()
-    assert any(
-        "has vegetation, land, which" in note and "counted as other" in note for note in report.warnings
-    )
+    assert any("has vegetation, land, which" in note and "counted as other" in note for note in report.warnings)
     found = scores(path, reference, classes="buildings").to_json()
     assert found["confusion_rows"] == ["building", "other"]
     assert found["mean_iou"] == 1
@@ -409,6 +398,24 @@ def test_invalid_null_and_unclassed_features_are_repaired_or_left_out_with_notes
     assert len(report.warnings) == 2
 
 
+def test_maps_far_larger_than_the_other_are_cut_to_its_surroundings(tmp_path, raster):
+    """The box of a map of the world makes no sense in the CRS of a town; nor would its polygons."""
+    frame = polygons_of(blobs()).to_crs("EPSG:4326")
+    world = [
+        shapely.box(-170, -89.9, -160, -80),
+        shapely.box(160, 80, 170, 89.9),
+        shapely.box(14, 40, 16, 45.15),
+    ]
+    more = geopandas.GeoDataFrame({"class": ["water", "road", "land"]}, geometry=world, crs="EPSG:4326")
+    pd.concat([frame, more]).to_file(tmp_path / "world.fgb", engine="pyogrio")
+    report = scores(tmp_path / "world.fgb", raster)
+    assert report.confusion.pixel_accuracy > 0.999
+    assert report.confusion.counts.sum() == 60 * 80
+    report = scores(raster, tmp_path / "world.fgb")
+    assert report.confusion.pixel_accuracy > 0.999
+    assert any("covers a small part of" in note for note in report.warnings)
+
+
 # --- strips ----------------------------------------------------------------------------------------------
 
 
@@ -466,6 +473,14 @@ def test_maps_of_different_places_are_refused_with_both_bounds(tmp_path, raster,
             scores(predicted, reference)
 
 
+def test_a_large_map_of_another_place_and_crs_is_refused(tmp_path, raster):
+    far = geopandas.GeoDataFrame({"class": ["land"]}, geometry=[shapely.box(-60, -20, -50, -10)], crs="EPSG:4326")
+    far.to_file(tmp_path / "far.fgb", engine="pyogrio")
+    for maps in ((tmp_path / "far.fgb", raster), (raster, tmp_path / "far.fgb")):
+        with pytest.raises(InputError, match=r"shares no ground.*EPSG:4326"):
+            scores(*maps)
+
+
 def test_a_reference_without_labels_is_refused(tmp_path, raster, empty):
     blank = write_raster(tmp_path / "blank.tif", np.zeros((60, 80), np.uint8))
     with pytest.raises(InputError, match="no labelled pixel"):
@@ -518,9 +533,7 @@ def test_pictures_and_measurements_are_no_class_rasters(tmp_path, raster):
         file.write(np.ones((3, 60, 80), np.uint8))
     with pytest.raises(InputError, match="has 3 bands"):
         scores(picture, raster)
-    heights = write_raster(
-        tmp_path / "dem.tif", np.full((60, 80), 312.5, np.float32), legend=None, nodata=None
-    )
+    heights = write_raster(tmp_path / "dem.tif", np.full((60, 80), 312.5, np.float32), legend=None, nodata=None)
     with pytest.raises(InputError, match=r"holds the value 312\.5"):
         scores(raster, heights)
 

@@ -146,9 +146,7 @@ def test_a_model(tmp_path):
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["missing.tif"], ["https://127.0.0.1:9/a.tif"], ["--json", "missing.gpkg"]]
-)
+@pytest.mark.parametrize("arguments", [["missing.tif"], ["https://127.0.0.1:9/a.tif"], ["--json", "missing.gpkg"]])
 def test_the_command_line_ends_with_one_sentence(arguments):
     run = subprocess.run(
         [sys.executable, "-m", "geoseg", "info", *arguments], capture_output=True, text=True, check=False

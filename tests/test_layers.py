@@ -33,9 +33,7 @@ from geoseg.layers.vector import check_layers, driver_of, write_layers
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Legend, MapClass, Polygons
 
 NO_CODE = "+proj=laea +lat_0=12.5 +lon_0=33.25 +x_0=100 +y_0=200 +ellps=GRS80 +units=m +no_defs"
-LOCAL = (
-    'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["(E)",east],AXIS["(N)",north],LENGTHUNIT["metre",1]]'
-)
+LOCAL = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["(E)",east],AXIS["(N)",north],LENGTHUNIT["metre",1]]'
 CRSS = {
     "utm": CRS.from_epsg(32640),
     "degrees": CRS.from_epsg(4326),
@@ -68,9 +66,7 @@ def some_polygons(entry, count):
     x = np.arange(count) * 2.0
     confidence = np.where(np.arange(count) % 2, 0.75, np.nan)
     boxes = shapely.box(x, 0, x + 1, 1)
-    return Polygons(
-        np.full(count, entry.value, np.uint8), boxes, np.full(count, 1.5), np.full(count, 4.0), confidence
-    )
+    return Polygons(np.full(count, entry.value, np.uint8), boxes, np.full(count, 1.5), np.full(count, 4.0), confidence)
 
 
 def three_layers(buildings=5, roads=3, water=0):
@@ -360,9 +356,7 @@ def test_the_crs_of_a_layer_comes_back_identical(tmp_path, ending, crs):
     assert pyproj.CRS(frame.crs).equals(pyproj.CRS(CRSS[crs].to_wkt()), ignore_axis_order=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "driver"), [("a.GPKG", "GPKG"), ("a.json", "GeoJSON"), ("a.fgb", "FlatGeobuf")]
-)
+@pytest.mark.parametrize(("name", "driver"), [("a.GPKG", "GPKG"), ("a.json", "GeoJSON"), ("a.fgb", "FlatGeobuf")])
 def test_the_ending_names_the_format(name, driver):
     assert driver_of(name) == driver
 
@@ -502,9 +496,7 @@ def test_a_disk_that_fills_at_any_moment_never_goes_unnoticed(tmp_path, ending):
     target.write_bytes(b"the earlier result")
     limits = [size - missing for missing in (2, 700, 3000, 5000, 20_000, size // 2, size - 2000)]
     script = FULL.format(tests=str(Path(__file__).parent), target=str(target), limits=limits)
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     told = run.stdout.splitlines()
     assert len(told) == len(limits)
     for line in told:

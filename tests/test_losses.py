@@ -54,13 +54,11 @@ def test_both_losses_are_those_of_the_paper(seed):
 
 
 def test_a_calculation_on_paper():
-    """Two pixels, two classes: probabilities 3/4 and 1/2 of the truth, which is class 0 with α 1, then 1 with α 3."""
+    """Two pixels: probabilities 3/4 and 1/2 of the truth, which is class 0 (weight 1), then 1 (weight 3)."""
     scores = torch.tensor([[[[math.log(3.0), 0.0]], [[0.0, 0.0]]]], dtype=torch.double)
     target = torch.tensor([[[0, 1]]])
     weight = torch.tensor([1.0, 3.0], dtype=torch.double)
-    assert float(cross_entropy(scores, target, weight)) == pytest.approx(
-        (math.log(4 / 3) + 3 * math.log(2)) / 4
-    )
+    assert float(cross_entropy(scores, target, weight)) == pytest.approx((math.log(4 / 3) + 3 * math.log(2)) / 4)
     # class 0: overlap 3/4, union (3/4 + 1/2) + 1 - 3/4; class 1: overlap 1/2, union (1/4 + 1/2) + 1 - 1/2
     assert float(soft_iou(scores, target)) == pytest.approx(1 - ((3 / 4) / (3 / 2) + (1 / 2) / (5 / 4)) / 2)
 
@@ -90,7 +88,7 @@ def test_no_labelled_pixel_is_no_loss_and_a_finite_gradient():
     scores = torch.randn(2, 3, 4, 4, requires_grad=True)
     target = torch.full((2, 4, 4), IGNORED)
     for loss in (soft_iou(scores, target), ce_iou(scores, target, torch.ones(3))):
-        assert float(loss) == 0
+        assert loss.item() == 0
         (gradient,) = torch.autograd.grad(loss, scores)
         assert (gradient == 0).all()
 
@@ -106,9 +104,7 @@ def test_a_perfect_answer_costs_nothing_and_the_worst_one_much():
 
 
 def test_the_gradient_is_that_of_finite_differences():
-    scores = torch.randn(
-        1, 3, 2, 3, dtype=torch.double, generator=torch.Generator().manual_seed(2), requires_grad=True
-    )
+    scores = torch.randn(1, 3, 2, 3, dtype=torch.double, generator=torch.Generator().manual_seed(2), requires_grad=True)
     target = torch.tensor([[[0, 1, IGNORED], [2, 0, 1]]])
     weight = torch.tensor([1.0, 2.0, 0.5], dtype=torch.double)
     assert torch.autograd.gradcheck(lambda s: ce_iou(s, target, weight), scores)

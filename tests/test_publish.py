@@ -311,9 +311,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_earlier_file(tmp_path):
         except OutputError as error:
             print(error)
     """
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, capture_output=True, text=True)
     assert run.stdout == f"{target}: the file would be larger than allowed here; nothing was written\n"
     assert target.read_bytes() == OLD
     assert names(tmp_path) == {"map.json"}

@@ -247,9 +247,7 @@ def test_python_in_a_mosaic_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GDAL_VRT_ENABLE_PYTHON", "YES")
     write(tmp_path / "good.tif", bands=1)
-    text = vrt("good.tif", band=' subClass="VRTDerivedRasterBand"').replace(
-        "<SimpleSource>", PYTHON + "<SimpleSource>"
-    )
+    text = vrt("good.tif", band=' subClass="VRTDerivedRasterBand"').replace("<SimpleSource>", PYTHON + "<SimpleSource>")
     assert "Python" in sentence(make(tmp_path, "x.vrt", text))
     assert not (tmp_path / "ran").exists()
 
@@ -311,9 +309,7 @@ def test_sizes_are_checked_before_reading(tmp_path):
     ):
         pass
     assert "blocks of 512 MB" in sentence(tmp_path / "blocks.tif")
-    with rasterio.open(
-        tmp_path / "bands.tif", "w", driver="GTiff", count=600, width=1, height=1, dtype="uint8", **UTM
-    ):
+    with rasterio.open(tmp_path / "bands.tif", "w", driver="GTiff", count=600, width=1, height=1, dtype="uint8", **UTM):
         pass
     assert "600 bands" in sentence(tmp_path / "bands.tif")
 

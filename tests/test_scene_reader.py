@@ -15,8 +15,8 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 
 from geoseg.errors import InputError
-from geoseg.scene.reader import ReadRequest, open_scene
 from geoseg.resample import resample_valid, weights
+from geoseg.scene.reader import ReadRequest, open_scene
 from geoseg.scene.stretch import StretchRequest, parse_stretch
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -396,8 +396,6 @@ def test_real_files_agree_with_rasterio(name):
     pixels, valid = whole(path, stretch=StretchRequest("none"))
     with warnings.catch_warnings(), rasterio.open(path) as file:
         warnings.simplefilter("ignore")
-        order = [
-            [color.name for color in file.colorinterp].index(name) + 1 for name in ("red", "green", "blue")
-        ]
+        order = [[color.name for color in file.colorinterp].index(name) + 1 for name in ("red", "green", "blue")]
         np.testing.assert_array_equal(valid, file.dataset_mask() > 0)
         np.testing.assert_array_equal(pixels[:, valid], file.read(order).clip(0, 255)[:, valid])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyogrio
@@ -23,6 +23,9 @@ from geoseg.resample import resample, weights
 from geoseg.scene.stretch import parse_stretch
 from geoseg.vocabulary import DEFAULT_LEGEND
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NO_CODE = (
     'PROJCS["site grid",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
     'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
@@ -35,7 +38,10 @@ GRIDS = {
     "degrees": ("EPSG:4326", Affine(DEGREE, 0, 55.2, 0, -DEGREE, 25.1)),
     "web mercator": ("EPSG:3857", Affine(1.1, 0, 6144000, 0, -1.1, 2889000)),
     "no code": (NO_CODE, Affine(1, 0, 900, 0, -1, 2400)),
-    "rotated": ("EPSG:32640", Affine.translation(325000, 2785000) @ Affine.rotation(17) @ Affine.scale(1, -1)),
+    "rotated": (
+        "EPSG:32640",
+        Affine.translation(325000, 2785000) @ Affine.rotation(17) @ Affine.scale(1, -1),
+    ),
     "south-up": ("EPSG:32640", Affine(1, 0, 325000, 0, 1, 2785000)),
 }
 
@@ -43,7 +49,13 @@ GRIDS = {
 def write(path: Path, pixels: np.ndarray, crs: str = "EPSG:32640", transform: Affine = GRIDS["UTM"][1], **more) -> Path:
     """Write (bands, height, width) as a GeoTIFF."""
     bands, height, width = pixels.shape
-    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": pixels.dtype.name}
+    profile = {
+        "driver": "GTiff",
+        "count": bands,
+        "height": height,
+        "width": width,
+        "dtype": pixels.dtype.name,
+    }
     with rasterio.open(path, "w", crs=crs, transform=transform, **profile, **more) as scene:
         scene.write(pixels)
     return path

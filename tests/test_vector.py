@@ -109,9 +109,7 @@ def test_without_simplification_polygons_are_the_pixels(classes):
     expected = np.zeros_like(classes)
     if len(found.values):
         pairs = zip(found.geometry, found.values.tolist(), strict=True)
-        expected = rasterio.features.rasterize(
-            pairs, classes.shape, transform=TRANSFORMS["north-up"], dtype="uint8"
-        )
+        expected = rasterio.features.rasterize(pairs, classes.shape, transform=TRANSFORMS["north-up"], dtype="uint8")
     np.testing.assert_array_equal(expected, classes)
     for value in range(1, 4):
         area = found.of_class(value).area_m2.sum()
@@ -121,9 +119,7 @@ def test_without_simplification_polygons_are_the_pixels(classes):
 def test_without_simplification_only_corners_and_meeting_points_are_vertices():
     classes = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
     one, two, three = polygons_of(classes).geometry
-    assert (
-        shapely.get_num_coordinates(one) == 6
-    )  # four corners, the place where 2 meets 3, and the closing one
+    assert shapely.get_num_coordinates(one) == 6  # four corners, the place where 2 meets 3, and the closing one
     assert shapely.get_num_coordinates(two) == shapely.get_num_coordinates(three) == 5
 
 
@@ -136,9 +132,7 @@ def test_one_class_alone_is_one_rectangle():
 
 def test_nothing_but_nodata_gives_no_polygons():
     found = polygons_of(np.zeros((5, 4), np.uint8), np.full((5, 4), 255, np.uint8), simplify_px=1.0)
-    assert [len(column) for column in (found.values, found.geometry, found.area_m2, found.confidence)] == [
-        0
-    ] * 4
+    assert [len(column) for column in (found.values, found.geometry, found.area_m2, found.confidence)] == [0] * 4
 
 
 def test_a_value_outside_the_legend_is_refused():
@@ -285,13 +279,9 @@ def test_feet_become_metres():
 def test_degrees_are_measured_along_the_ellipsoid_as_in_an_equal_area_projection():
     classes = np.full((40, 60), 2, np.uint8)
     classes[10:20, 10:20] = 1
-    grid = grid_of(
-        classes, Affine(1e-5, 0, 55.3, 0, -1e-5, 25.2), CRS.from_epsg(4326).to_wkt(version="WKT2_2019")
-    )
+    grid = grid_of(classes, Affine(1e-5, 0, 55.3, 0, -1e-5, 25.2), CRS.from_epsg(4326).to_wkt(version="WKT2_2019"))
     found = polygons_of(classes, grid=grid)
-    to_laea = pyproj.Transformer.from_crs(
-        4326, "+proj=laea +lat_0=25.2 +lon_0=55.3 +ellps=WGS84", always_xy=True
-    )
+    to_laea = pyproj.Transformer.from_crs(4326, "+proj=laea +lat_0=25.2 +lon_0=55.3 +ellps=WGS84", always_xy=True)
     plane = shapely.transform(found.geometry, to_laea.transform, interleaved=False)
     np.testing.assert_allclose(found.area_m2, shapely.area(plane), rtol=1e-6)
     np.testing.assert_allclose(found.perimeter_m, shapely.length(plane), rtol=1e-6)
@@ -320,9 +310,7 @@ def test_national_grids_are_planar():
     for code in (32640, 2263, 27700, 3035, 2154):
         crs = pyproj.CRS(code)
         west, south, east, north = crs.area_of_use.bounds
-        x, y = pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform(
-            (west + east) / 2, (south + north) / 2
-        )
+        x, y = pyproj.Transformer.from_crs(4326, crs, always_xy=True).transform((west + east) / 2, (south + north) / 2)
         assert Ruler.of(Grid(crs.to_wkt(), Affine(1, 0, x, 0, -1, y), 100, 100)).geod is None
 
 

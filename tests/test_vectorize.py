@@ -129,9 +129,7 @@ def test_min_area_takes_class_and_layer_names(tmp_path):
 def test_confidence_is_read_along(tmp_path):
     classes = patches()
     path = own_raster(tmp_path / "classes.tif", classes)
-    percents = raster(
-        tmp_path / "confidence.tif", np.where(classes == 2, 40, 90).astype(np.uint8), nodata=255
-    )
+    percents = raster(tmp_path / "confidence.tif", np.where(classes == 2, 40, 90).astype(np.uint8), nodata=255)
     run(tmp_path, path, confidence=percents)
     assert geopandas.read_file(tmp_path / "map.gpkg", layer="roads")["confidence"].tolist() == pytest.approx(
         [0.4] * len(geopandas.read_file(tmp_path / "map.gpkg", layer="roads"))
@@ -166,9 +164,7 @@ def test_rasters_that_are_no_class_rasters_are_refused(tmp_path):
 
 
 def test_a_truncated_raster_is_refused(tmp_path):
-    path = own_raster(
-        tmp_path / "classes.tif", np.random.default_rng(0).integers(0, 6, (900, 900)).astype(np.uint8)
-    )
+    path = own_raster(tmp_path / "classes.tif", np.random.default_rng(0).integers(0, 6, (900, 900)).astype(np.uint8))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "classes.tif" in refusal(tmp_path, path)
 
@@ -179,9 +175,7 @@ def test_results_that_cannot_be_are_refused_before_the_raster_is_read(tmp_path):
     assert "add --overwrite" in refusal(tmp_path, path, OutputError)
     assert "is an input" in refusal(tmp_path, path, UsageError, out="classes.tif", overwrite=True)
     assert "unknown ending" in refusal(tmp_path, path, UsageError, out="map.shp")
-    assert "not in the legend" in refusal(
-        tmp_path, path, UsageError, out="new.gpkg", vectors=VectorRequest("trees")
-    )
+    assert "not in the legend" in refusal(tmp_path, path, UsageError, out="new.gpkg", vectors=VectorRequest("trees"))
     least = VectorRequest("all", {"trees": 3.0})
     assert "not in the legend" in refusal(tmp_path, path, UsageError, out="new.gpkg", vectors=least)
     assert (tmp_path / "map.gpkg").read_bytes() == b"earlier"
@@ -232,9 +226,7 @@ def test_areas_are_for_all_or_by_name(text, parsed):
     assert AreaType().convert(text, None, None) == parsed
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "-1", "nan", "inf", "=5", "building=", "building=-2", "building=x"]
-)
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "=5", "building=", "building=-2", "building=x"])
 def test_what_is_no_area_is_a_usage_error(tmp_path, text):
     told = CliRunner().invoke(command, ["a.tif", "--out", str(tmp_path / "a.gpkg"), "--min-area-m2", text])
     assert told.exit_code == 2
@@ -250,9 +242,7 @@ def test_simplified_layers_still_share_their_borders(tmp_path):
     classes[np.random.default_rng(1).random(classes.shape) < 0.1] = 3
     run(tmp_path, own_raster(tmp_path / "classes.tif", classes + np.uint8(0)), VectorRequest("all", {}, 1.0))
     names = ("buildings", "roads", "water", "vegetation", "land")
-    polygons = np.concatenate(
-        [geopandas.read_file(tmp_path / "map.gpkg", layer=n).geometry.to_numpy() for n in names]
-    )
+    polygons = np.concatenate([geopandas.read_file(tmp_path / "map.gpkg", layer=n).geometry.to_numpy() for n in names])
     assert shapely.is_valid(polygons).all()
     assert shapely.coverage_is_valid(polygons)
 

@@ -102,9 +102,7 @@ def test_cores_are_balanced(planning):
     for starts, core, size in zip((plan.rows, plan.cols), plan.core, shape, strict=True):
         parts = -(-size // largest)
         assert len(starts) == parts, "more windows than the core's size needs"
-        assert core == stride or -(-size // (core - stride)) > parts, (
-            "a smaller core would do with as many windows"
-        )
+        assert core == stride or -(-size // (core - stride)) > parts, "a smaller core would do with as many windows"
         if core >= 2 * parts * stride:
             assert size - starts[-1] > core / 2, "the last core is mostly padding"
 

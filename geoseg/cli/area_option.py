@@ -23,9 +23,7 @@ class AreaType(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
     name = "N|NAME=N"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
         """Parse one value; raises click.BadParameter."""
         if isinstance(value, tuple):
             return value

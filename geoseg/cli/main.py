@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -95,6 +96,8 @@ def _leave(code: int) -> NoReturn:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of DESIGN: 0, 1–6, or 130/143 by signal."""
+    if not sys.warnoptions:  # libraries warn their programmers; users are told in our own words
+        warnings.simplefilter("ignore")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:

@@ -1,10 +1,10 @@
 """Flags that several verbs share, so that one name means one thing everywhere.
 
-    out_option(...)   segment, vectorize, train, demo
-    overwrite_option  segment, vectorize, train, demo
-    talk_options      every verb: -q/-v, --progress
-    json_option       segment, vectorize, info, evaluate
-    creation_option   segment
+out_option(...)   segment, vectorize, train, demo
+overwrite_option  segment, vectorize, train, demo
+talk_options      every verb: -q/-v, --progress
+json_option       segment, vectorize, info, evaluate
+creation_option   segment
 """
 
 from __future__ import annotations
@@ -49,13 +49,19 @@ creation_option = click.option(
 )
 
 
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        click.echo(f"geoseg: {record.getMessage()}", err=True)
+
+
 def _talk(_ctx: click.Context, param: click.Parameter, count: int) -> int:
     """Set the level of the package's log: warnings by default, each -v or -q moves it by one."""
     log = logging.getLogger("geoseg")
     if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("geoseg: %(message)s"))
-        log.addHandler(handler)
+        log.addHandler(_StandardError())
         log.setLevel(logging.WARNING)
         log.propagate = False
     step = 10 if param.name == "quiet" else -10
@@ -73,7 +79,14 @@ def talk_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="How to tell progress on standard error; auto draws a bar on a terminal.",
         ),
-        click.option("-v", "--verbose", count=True, expose_value=False, callback=_talk, help="Tell more; twice for tracebacks."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            callback=_talk,
+            help="Tell more; twice for tracebacks.",
+        ),
         click.option("-q", "--quiet", count=True, expose_value=False, callback=_talk, help="Tell less."),
     ):
         command = option(command)

@@ -14,7 +14,7 @@ from geoseg.cli.options import creation_option, json_option, out_option, overwri
 _FILE = click.Path(path_type=Path)
 
 
-class _Resolution(click.ParamType):
+class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, not before
     """``auto``, ``native`` or metres."""
 
     name = "auto|native|METRES"
@@ -31,7 +31,7 @@ class _Resolution(click.ParamType):
         return metres
 
 
-class _Bands(click.ParamType):
+class _Bands(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, not before
     """``3,2,1``: band numbers from 1, repeats allowed."""
 
     name = "N,N,N"
@@ -51,29 +51,99 @@ class _Bands(click.ParamType):
 @click.command("segment")
 @click.argument("scene", type=_FILE)
 @out_option("Vector layers to write: .gpkg, .geojson, .fgb or .parquet.", required=False)
-@click.option("--raster", type=_FILE, help="Class raster to write: what the network decided, before small regions are merged.")
+@click.option(
+    "--raster",
+    type=_FILE,
+    help="Class raster to write: what the network decided, before small regions are merged.",
+)
 @click.option("--raster-final", type=_FILE, help="Class raster of the finished polygons.")
 @click.option("--confidence", type=_FILE, help="Raster of the decided class's probability in percent, nodata 255.")
 @click.option("--model", default="default", show_default=True, metavar="FILE|default", help="Model to use.")
 @click.option("--classes", metavar="all|LIST", help="Classes or layers to write.  [default: buildings,roads,water]")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|mps|cuda[:N]", help="Where to run the network.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True, help="Arithmetic of the network; auto takes bf16 where the hardware has it.")
-@click.option("--window", type=click.IntRange(16, 16384), help="Pixels read per window, overlap included.  [default: about 1200]")
-@click.option("--overlap", type=click.IntRange(0, 8192), help="Pixels shared by neighbouring windows.  [default: what the model needs]")
-@click.option("--blend", type=click.Choice(["auto", "exact", "crop", "taper"]), default="auto", show_default=True, help="exact: as one pass over the whole scene; crop: cut at the middle of the overlap; taper: average.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|mps|cuda[:N]",
+    help="Where to run the network.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the network; auto takes bf16 where the hardware has it.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(16, 16384),
+    help="Pixels read per window, overlap included.  [default: about 1200]",
+)
+@click.option(
+    "--overlap",
+    type=click.IntRange(0, 8192),
+    help="Pixels shared by neighbouring windows.  [default: what the model needs]",
+)
+@click.option(
+    "--blend",
+    type=click.Choice(["auto", "exact", "crop", "taper"]),
+    default="auto",
+    show_default=True,
+    help="exact: as one pass over the whole scene; crop: cut at the middle of the overlap; taper: average.",
+)
 @click.option("--bands", type=_Bands(), help="Bands to use as red, green, blue.  [default: by colour interpretation]")
-@click.option("--nodata", metavar="VALUE|none", help="Value of missing pixels, or none to believe no value.  [default: the file's]")
+@click.option(
+    "--nodata",
+    metavar="VALUE|none",
+    help="Value of missing pixels, or none to believe no value.  [default: the file's]",
+)
 @click.option("--src-crs", metavar="CRS", help="The scene's CRS, where the file has none or a wrong one.")
-@click.option("--stretch", default="auto", show_default=True, metavar="auto|none|LOW,HIGH|LOW%,HIGH%", help="Values that become the model's range.")
-@click.option("--bounds", nargs=4, type=float, metavar="LEFT BOTTOM RIGHT TOP", help="Only this box, in the scene's CRS.")
+@click.option(
+    "--stretch",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|LOW,HIGH|LOW%,HIGH%",
+    help="Values that become the model's range.",
+)
+@click.option(
+    "--bounds",
+    nargs=4,
+    type=float,
+    metavar="LEFT BOTTOM RIGHT TOP",
+    help="Only this box, in the scene's CRS.",
+)
 @click.option("--aoi", type=_FILE, help="Only inside the polygons of this vector file.")
-@click.option("--resolution", type=_Resolution(), default="auto", show_default=True, help="Ground pixel the network sees; auto resamples when the scene's differs by more than a quarter.")
-@click.option("--min-area-m2", type=AreaType(), multiple=True, help="Smallest region kept: N for all, or name=N; repeat for more.  [default: building 10, road 50, water 50, others 25]")
-@click.option("--simplify-px", type=click.FloatRange(0, 100), default=1.0, show_default=True, help="How much outlines are simplified, in pixels; 0 follows the pixels.")
+@click.option(
+    "--resolution",
+    type=_Resolution(),
+    default="auto",
+    show_default=True,
+    help="Ground pixel the network sees; auto resamples when the scene's differs by more than a quarter.",
+)
+@click.option(
+    "--min-area-m2",
+    type=AreaType(),
+    multiple=True,
+    help="Smallest region kept: N for all, or name=N; repeat for more.  "
+    "[default: building 10, road 50, water 50, others 25]",
+)
+@click.option(
+    "--simplify-px",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="How much outlines are simplified, in pixels; 0 follows the pixels.",
+)
 @click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
 @click.option("--max-pixels", type=click.FloatRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")
-@click.option("--on-read-error", type=click.Choice(["fail", "nodata"]), default="fail", show_default=True, help="What to do with damaged parts of a scene.")
+@click.option(
+    "--on-read-error",
+    type=click.Choice(["fail", "nodata"]),
+    default="fail",
+    show_default=True,
+    help="What to do with damaged parts of a scene.",
+)
 @click.option("--allow-network", is_flag=True, help="Open remote files.")
 @click.option("--rfc7946", is_flag=True, help="Write GeoJSON in WGS 84 longitude and latitude.")
 @creation_option
@@ -107,6 +177,9 @@ def command(scene: Path, progress: str, as_json: bool, **given: Any) -> None:
     for layer in report.layers:
         click.echo(f"{layer['name']}: {layer['features']} polygons, {layer['area_m2']:,.0f} m²", err=True)
     rate = report.megapixels_per_second
-    click.echo(f"{report.pixels / 1e6:.2f} megapixels in {report.seconds['total']:.1f} s ({rate:.2f} Mpx/s)", err=True)
+    click.echo(
+        f"{report.pixels / 1e6:.2f} megapixels in {report.seconds['total']:.1f} s ({rate:.2f} Mpx/s)",
+        err=True,
+    )
     for path in request.output.paths:
         click.echo(path)

@@ -14,17 +14,49 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
 @out_option("The model file to write (.safetensors); the run keeps its checkpoints in FILE.run beside it.")
 @click.option("--init", metavar="MODEL", help="Model to begin with: a file, or 'default' for the bundled one.")
 @click.option("--hold-out", metavar="TILE", multiple=True, help="Tile to score on and never train on; repeat for more.")
-@click.option("--demo-scenes", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Made-up scenes to mix in.")
+@click.option(
+    "--demo-scenes",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    help="Made-up scenes to mix in.",
+)
+@click.option(
+    "--demo-share",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Share of chips cut from made-up scenes, where there are any.",
+)
 @click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Batches to learn from.")
 @click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Chips in a batch.")
 @click.option("--chip", type=click.IntRange(32, 2048), default=256, show_default=True, help="Size of a chip in pixels.")
-@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=2e-3, show_default=True)
-@click.option("--width", type=click.IntRange(4, 256), default=16, show_default=True, help="Channels of the finest level.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=2e-3,
+    show_default=True,
+    help="Peak learning rate.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(4, 256),
+    default=16,
+    show_default=True,
+    help="Channels of the finest level.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and chips.")
 @click.option("--restart", is_flag=True, help="Discard an unfinished run instead of going on with it.")
 @overwrite_option
 @talk_options
-def command(dataset: Path, out: str, init: str | None, hold_out: tuple[str, ...], progress: str, **settings: int | float | bool) -> None:
+def command(
+    dataset: Path,
+    out: str,
+    init: str | None,
+    hold_out: tuple[str, ...],
+    progress: str,
+    **settings: float | bool,
+) -> None:
     """Train the U-Net on DATASET, or fine-tune a model on it.
 
     DATASET is a folder in the Dubai layout: 'Tile N/images/*.jpg' beside 'Tile N/masks/*.png'. A run that was
@@ -47,7 +79,11 @@ def command(dataset: Path, out: str, init: str | None, hold_out: tuple[str, ...]
         hold_out=hold_out,
         demo_scenes=int(settings["demo_scenes"]),
         widths=tuple(width * 2**level for level in range(5)),
-        recipe=Recipe(steps=int(settings["steps"]), learning_rate=float(settings["learning_rate"])),
+        recipe=Recipe(
+            steps=int(settings["steps"]),
+            learning_rate=float(settings["learning_rate"]),
+            demo_share=float(settings["demo_share"]),
+        ),
         chips=ChipPlan(size=int(settings["chip"]), batch=int(settings["batch"]), seed=int(settings["seed"])),
         overwrite=bool(settings["overwrite"]),
         restart=bool(settings["restart"]),
@@ -55,5 +91,8 @@ def command(dataset: Path, out: str, init: str | None, hold_out: tuple[str, ...]
     with progress_on(progress, "train", "step") as meter:
         card = fit(request, tell=meter.at)
     for score in card.scores:
-        click.echo(f"{score['split']}: accuracy {score['pixel_accuracy']:.3f}, mean IoU {score['mean_iou']:.3f}", err=True)
+        click.echo(
+            f"{score['split']}: accuracy {score['pixel_accuracy']:.3f}, mean IoU {score['mean_iou']:.3f}",
+            err=True,
+        )
     click.echo(out)

@@ -145,11 +145,7 @@ def _paint_roof(canvas: Canvas, look: Look, house: NDArray[np.float64], at: tupl
         return
     light, extra = _flat(house, s, t, depth) if house[ROOF] == FLAT else _pitched(look, house, s, t)
     salt = int(house[SALT])
-    light *= (
-        0.93
-        + 0.1 * cloud(x / 6.0, y / 6.0, salt + 4)
-        + 0.04 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
-    )
+    light *= 0.93 + 0.1 * cloud(x / 6.0, y / 6.0, salt + 4) + 0.04 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
     tint(canvas, at, (house[RED] * light, house[GREEN] * light, house[BLUE] * light), min(1.0, depth + 0.5))
     if depth > 0.0:
         canvas.classes[at] = BUILDING

@@ -36,9 +36,7 @@ def grounds_of(rng: np.random.Generator, look: Look, parcels: Table, manner: Man
     )
     yard, walled, _ = shares = manner.grounds
     dice = rng.random(n)
-    patch[:, yards.KIND] = np.select(
-        [dice < yard, dice < yard + walled], [yards.YARD, yards.WALLED], yards.PARKING
-    )
+    patch[:, yards.KIND] = np.select([dice < yard, dice < yard + walled], [yards.YARD, yards.WALLED], yards.PARKING)
     base = rng.choice(
         [SAND, PAVING, SOIL],
         n,

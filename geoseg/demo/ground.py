@@ -56,11 +56,7 @@ def lawn(look: Look, x: float, y: float) -> Color:
 @compiled
 def sea(look: Look, depth: float, x: float, y: float) -> Color:
     """Return the colour of water at a distance from its shore, metres."""
-    ripple = (
-        0.94
-        + 0.08 * cloud(x / 3.1, y / 4.7, look.salt + 9)
-        + 0.08 * cloud(x / 57.0, y / 57.0, look.salt + 10)
-    )
+    ripple = 0.94 + 0.08 * cloud(x / 3.1, y / 4.7, look.salt + 9) + 0.08 * cloud(x / 57.0, y / 57.0, look.salt + 10)
     near = shaded(look, SHALLOW, ripple)
     return between_colors(near, shaded(look, DEEP, ripple), 0.25 + depth / 38.0)
 
@@ -170,9 +166,7 @@ def _paint_arterials(
 
 
 @compiled
-def _paint_open(
-    canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]
-) -> None:
+def _paint_open(canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]) -> None:
     """Paint one pixel of land or lawn; place is x, y, distances to an arterial, a local street, water."""
     x, y, main, local, dry = place
     kerb = min(main, local)
@@ -199,9 +193,7 @@ def _paint_open(
 
 
 @compiled
-def _paint_place(
-    canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]
-) -> None:
+def _paint_place(canvas: Canvas, look: Look, district: District, at: tuple[int, int], place: tuple[float, ...]) -> None:
     """Paint one pixel off the arterials; place is x, y, metres to their kerb and to water, and a tone."""
     x, y, kerb, wet, tone = place
     if wet <= 0.0:
@@ -218,9 +210,7 @@ def _paint_place(
 
 
 @compiled
-def paint_ground(
-    canvas: Canvas, city: City, look: Look, table: NDArray[np.float64], first: tuple[int, int]
-) -> None:
+def paint_ground(canvas: Canvas, city: City, look: Look, table: NDArray[np.float64], first: tuple[int, int]) -> None:
     """Paint every pixel of the canvas.
 
     Args:

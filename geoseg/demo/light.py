@@ -75,9 +75,7 @@ def _blurred(rgb: NDArray[np.float32], outer: float, far: float) -> NDArray[np.f
         for c in range(2, width - 2):
             for b in range(bands):
                 near = rgb[r, c - 1, b] + rgb[r, c + 1, b]
-                across[r, c, b] = (
-                    rgb[r, c, b] * middle + near * outer + (rgb[r, c - 2, b] + rgb[r, c + 2, b]) * far
-                )
+                across[r, c, b] = rgb[r, c, b] * middle + near * outer + (rgb[r, c - 2, b] + rgb[r, c + 2, b]) * far
     for r in range(2, height - 2):
         for c in range(width):
             for b in range(bands):

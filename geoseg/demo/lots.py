@@ -75,9 +75,7 @@ def lots_of(city: City, district: District) -> NDArray[np.float64]:
     gap = district.half + _WALK
     for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows)):
         v0, v1 = row(district, k) + gap, row(district, k + 1) - gap
-        for m in range(
-            math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1
-        ):
+        for m in range(math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1):
             u0, u1 = crossing(district, k, m) + gap, crossing(district, k, m + 1) - gap
             n = _block_lots(city, district, (u0, v0, u1, v1), out, n)
     return out[:n].copy()

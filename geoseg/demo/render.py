@@ -43,9 +43,7 @@ def render(seed: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uin
     """
     city, look = city_of(seed), look_of(seed)
     if window.height == 0 or window.width == 0:
-        return np.zeros((3, window.height, window.width), np.uint8), np.zeros(
-            (window.height, window.width), np.uint8
-        )
+        return np.zeros((3, window.height, window.width), np.uint8), np.zeros((window.height, window.width), np.uint8)
     seen = _seen(window, look)
     canvas = canvas_of(seen)
     districts = touched(city, seen)
@@ -73,16 +71,12 @@ def _seen(window: Window, look: Look) -> Window:
     length = TALLEST / look.climb
     x, y = math.ceil(length * abs(look.sun_x)) + 2, math.ceil(length * abs(look.sun_y)) + 2
     left, top = RIM + (x if look.sun_x < 0 else 0), RIM + (y if look.sun_y < 0 else 0)
-    return Window(
-        window.row - top, window.col - left, window.height + y + 2 * RIM, window.width + x + 2 * RIM
-    )
+    return Window(window.row - top, window.col - left, window.height + y + 2 * RIM, window.width + x + 2 * RIM)
 
 
 def touched(city: City, window: Window) -> list[tuple[int, int]]:
     """Return the districts ``i, j`` that have a part in a window, in order."""
-    pairs = _districts_at(
-        city, float(window.row), float(window.col), float(window.bottom), float(window.right)
-    )
+    pairs = _districts_at(city, float(window.row), float(window.col), float(window.bottom), float(window.right))
     keys = np.unique(pairs[:, 0] * 2**32 + pairs[:, 1] + 2**31)  # one number per pair: much faster to sort
     return [(int(key >> 32), int(key & 0xFFFFFFFF) - 2**31) for key in keys]
 

@@ -87,8 +87,7 @@ def _rows(rng: np.random.Generator, city: City, district: District, step: float,
     """Return places ``u, v``, shape (n, 2), along local streets, off metres from their middle."""
     reach = 0.85 * city.spacing
     streets = [
-        row(district, k)
-        for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows) + 1)
+        row(district, k) for k in range(math.floor(-reach / district.rows), math.ceil(reach / district.rows) + 1)
     ]
     u = np.arange(-reach, reach, step)
     across = np.repeat(np.array([s + side * off for s in streets for side in (-1.0, 1.0)]), len(u))
@@ -114,10 +113,7 @@ def trees_of(rng: np.random.Generator, city: City, look: Look, district: Distric
     beside = survey(city, district, _rows(rng, city, district, 10.0, district.half + 1.4))
     row_wish = 1.1 * green * (district.kind < PARK) * rng.uniform(0.2, 1.2)
     keep = (
-        (beside[:, KERB] > 3)
-        & (beside[:, DRY] > 11)
-        & (beside[:, LOCAL] > 0.5)
-        & (rng.random(len(beside)) < row_wish)
+        (beside[:, KERB] > 3) & (beside[:, DRY] > 11) & (beside[:, LOCAL] > 0.5) & (rng.random(len(beside)) < row_wish)
     )
     return np.ascontiguousarray(
         np.concatenate(
@@ -161,9 +157,7 @@ def _avenue(rng: np.random.Generator, city: City, look: Look, district: District
     share = np.arange(0.0, 1.0, 10.5 / city.spacing)
     half = arterial_half(city, 0, district.i), arterial_half(city, 1, district.j)
     lines = [(axis, off) for axis in (0, 1) for off in (0.0, half[axis] + 2.6, -half[axis] - 2.6)]
-    wish = [
-        (0.8 if half[axis] > 12.4 else 0.0) if off == 0.0 else rng.uniform(-0.4, 0.9) for axis, off in lines
-    ]
+    wish = [(0.8 if half[axis] > 12.4 else 0.0) if off == 0.0 else rng.uniform(-0.4, 0.9) for axis, off in lines]
     places = np.array([(axis, s, off) for axis, off in lines for s in share])
     there = survey_arterials(city, district, places)
     keep = (

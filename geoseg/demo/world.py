@@ -96,16 +96,12 @@ def _streets(city: City, district: District) -> Iterator[tuple[NDArray[np.float6
         low, high = row(district, k), row(district, k + 1)
         yield from _runs(city, district, np.column_stack([along, np.full(len(along), low)]))
         across = np.linspace(low, high, math.ceil((high - low) / _STEP) + 1)
-        for m in range(
-            math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1
-        ):
+        for m in range(math.floor(-reach / district.crossings) - 2, math.ceil(reach / district.crossings) + 1):
             place = np.full(len(across), crossing(district, k, m))
             yield from _runs(city, district, np.column_stack([place, across]))
 
 
-def _runs(
-    city: City, district: District, places: NDArray[np.float64]
-) -> Iterator[tuple[NDArray[np.float64], float]]:
+def _runs(city: City, district: District, places: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], float]]:
     """Yield the stretches of a street, given by places ``u, v``, that lie in the district and on dry land."""
     there = survey(city, district, places)
     built = (there[:, KERB] > -50.0) & (there[:, DRY] > BANK)

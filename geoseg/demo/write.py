@@ -145,9 +145,7 @@ def _check_scene(path: Path) -> None:
                 raise OutputError(f"{path}: came out incomplete; is the disk full?")
 
 
-def _strips(
-    file: DatasetWriter, seed: int, size: int, tell: Callable[[int, int, int], None]
-) -> Iterator[ClassRows]:
+def _strips(file: DatasetWriter, seed: int, size: int, tell: Callable[[int, int, int], None]) -> Iterator[ClassRows]:
     """Render square by square, write the picture, and yield the classes of each strip."""
     starts = range(0, size, STRIP)
     total = len(starts) ** 2

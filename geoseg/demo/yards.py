@@ -27,9 +27,7 @@ def _paint_paving(canvas: Canvas, patch: NDArray[np.float64], at: tuple[int, int
     """Paint one pixel of a paved or sandy yard, with a wall around it where it has one."""
     x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
     salt = int(patch[SALT])
-    light = (
-        0.9 + 0.14 * cloud(x / 7.0, y / 7.0, salt) + 0.06 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
-    )
+    light = 0.9 + 0.14 * cloud(x / 7.0, y / 7.0, salt) + 0.06 * unit(at[1] + canvas.col, at[0] + canvas.row, salt)
     wall = patch[KIND] == WALLED and depth < 0.8
     light += 0.14 * unit(8, 8, salt) - 0.02 if wall else 0.0
     share = min(1.0, depth + 0.5) * (0.85 if not wall else 1.0)

@@ -16,6 +16,7 @@ from geoseg.inference.margins import decoder_margins
 from geoseg.model.file import folded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class OpenVINONetwork:
         if runs_on.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(runs_on.threads)
         self._requests: dict[str, Any] = {}
-        self._compile = lambda answer: core.compile_model(_graph(model, shape, answer), "CPU", settings)
+        self._compile: Callable[[str], Any] = lambda answer: core.compile_model(_graph(model, shape, answer), "CPU", settings)
         self._dtype = np.uint8 if model.card.takes_uint8 else np.float32
 
     def decide(self, pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -94,8 +95,8 @@ def _graph(model: Model, shape: WindowShape, answer: str) -> Any:
     if answer == "scores":
         return ov.Model([probabilities], [pixels], "scores")
     best = ops.topk(logits, np.int32(1), 1, "max", "none", index_element_type="i32")
-    classes = ops.convert(ops.squeeze(best.output(1), np.int32([1])), "u8")
-    percent = ops.multiply(ops.reduce_max(probabilities, np.int32([1])), np.float32(100))
+    classes = ops.convert(ops.squeeze(best.output(1), np.array([1], np.int32)), "u8")
+    percent = ops.multiply(ops.reduce_max(probabilities, np.array([1], np.int32)), np.float32(100))
     confidence = ops.convert(ops.round(percent, "half_to_even"), "u8")
     return ov.Model([classes, confidence], [pixels], "decide")
 
@@ -127,7 +128,13 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
             return node
         size = [(side >> level) + around + margin for side in core]
         start = around - margin
-        return ops.slice(node, np.int64([start] * 2), np.int64(size), np.int64([1, 1]), np.int64([2, 3]))
+        return ops.slice(
+            node,
+            np.array([start] * 2, np.int64),
+            np.array(size, np.int64),
+            np.array([1, 1], np.int64),
+            np.array([2, 3], np.int64),
+        )
 
     skips = []
     for level in range(spec.levels):
@@ -140,7 +147,14 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
     around = margins[-1]
     for level in reversed(range(spec.levels - 1)):
         # torch keeps transposed kernels as (in, out, h, w), as OpenVINO wants them
-        x = ops.convolution_backprop_data(x, tensors[f"up.{level}.weight"], strides=[2, 2], pads_begin=[0, 0], pads_end=[0, 0], dilations=[1, 1])
+        x = ops.convolution_backprop_data(
+            x,
+            tensors[f"up.{level}.weight"],
+            strides=[2, 2],
+            pads_begin=[0, 0],
+            pads_end=[0, 0],
+            dilations=[1, 1],
+        )
         x = ops.add(x, tensors[f"up.{level}.bias"].reshape(1, -1, 1, 1))
         x = cut(x, level, margins[level], 2 * around)
         skip = cut(skips[level], level, margins[level], shape.halo >> level)

@@ -31,7 +31,9 @@ class TorchNetwork:
         self._shape = shape
         self._margins = decoder_margins(model.card.network, shape.halo)
         net = UNet(model.card.network)
-        net.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in model.weights.items()}, strict=False)
+        net.load_state_dict(
+            {name: torch.from_numpy(np.array(tensor)) for name, tensor in model.weights.items()}, strict=False
+        )
         self._net = net.eval().to(self._at, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(model.card.mean, device=self._at).view(1, -1, 1, 1)
         self._std = torch.tensor(model.card.std, device=self._at).view(1, -1, 1, 1)
@@ -100,5 +102,5 @@ def _device(name: str) -> torch.device:
 
 def _fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - torch has no public name for it

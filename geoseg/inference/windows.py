@@ -7,9 +7,12 @@ window meets the network's pooling in the same phase and a part of a scene gives
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from geoseg.errors import ModelError, UsageError
-from geoseg.vocabulary import Blend, Window
+
+if TYPE_CHECKING:
+    from geoseg.vocabulary import Blend, Window
 
 CORE = 1024
 """Default core in pixels; larger ones fall out of the processor's cache, smaller ones spend more on halos."""
@@ -104,7 +107,9 @@ def choose_blend(wanted: WindowRequest, *, radius: int, stride: int) -> tuple[Bl
     return blend, halo
 
 
-def plan_windows(shape: tuple[int, int], area: Window, wanted: WindowRequest, *, radius: int, stride: int) -> WindowPlan:
+def plan_windows(
+    shape: tuple[int, int], area: Window, wanted: WindowRequest, *, radius: int, stride: int
+) -> WindowPlan:
     """Return the windows that cover ``area`` of a scene of ``shape`` (height, width).
 
     Raises:

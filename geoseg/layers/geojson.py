@@ -30,9 +30,7 @@ def code_of(path: Path, wkt: str) -> str:
     """
     authority = pyproj.CRS(wkt).to_authority(min_confidence=100)
     if authority is None or authority[0] not in ("EPSG", "OGC"):
-        raise OutputError(
-            f"{path}: GeoJSON cannot name a CRS without an EPSG code; write .gpkg, or add --rfc7946"
-        )
+        raise OutputError(f"{path}: GeoJSON cannot name a CRS without an EPSG code; write .gpkg, or add --rfc7946")
     return ":".join(authority)
 
 

@@ -57,9 +57,7 @@ def read_legend(raster: DatasetReader, values: Iterable[int]) -> dict[int, MapCl
     for value in foreign:
         legal = value if value in _USABLE else next(free, None)
         if legal is None:
-            raise InputError(
-                f"{raster.name}: more than {len(_USABLE)} different values; expected a class raster"
-            )
+            raise InputError(f"{raster.name}: more than {len(_USABLE)} different values; expected a class raster")
         entry = _foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
         if any(entry.name == other.name or entry.layer == other.layer for other in classes.values()):
             entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
@@ -106,9 +104,7 @@ def _colors(raster: DatasetReader) -> dict[int, str]:
         table = raster.colormap(1)
     except ValueError:  # there is none
         return {}
-    return {
-        value: f"#{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items() if (r, g, b) != (0, 0, 0)
-    }
+    return {value: f"#{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items() if (r, g, b) != (0, 0, 0)}
 
 
 def _made_color(value: int) -> str:

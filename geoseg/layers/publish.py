@@ -31,9 +31,7 @@ _NO_ROOM = {
 
 
 @contextlib.contextmanager
-def published(
-    path: str | Path, *, overwrite: bool, verify: Callable[[Path], None] | None = None
-) -> Iterator[Path]:
+def published(path: str | Path, *, overwrite: bool, verify: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield a temporary path that becomes ``path`` when the block ends well; see `Publication`."""
     with Publication(overwrite=overwrite) as publication:
         yield publication.add(path, verify)

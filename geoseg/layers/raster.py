@@ -134,14 +134,8 @@ class _RowFile:
 
     def append(self, row: int, strip: NDArray[np.uint8]) -> None:
         """Write a strip of shape (height, width) that begins at ``row``; raises ValueError out of order."""
-        if (
-            row != self._next
-            or row + len(strip) > self._grid.height
-            or strip.shape[1:] != (self._grid.width,)
-        ):
-            raise ValueError(
-                f"strip {strip.shape} at row {row} does not follow row {self._next} of {self._grid}"
-            )
+        if row != self._next or row + len(strip) > self._grid.height or strip.shape[1:] != (self._grid.width,):
+            raise ValueError(f"strip {strip.shape} at row {row} does not follow row {self._next} of {self._grid}")
         while len(strip):
             filled = self._next % _TILE
             part = strip[: _TILE - filled]
@@ -224,8 +218,7 @@ def _overview_blocks(file: DatasetReader) -> Iterator[tuple[int, int]]:
             shape = -(-overview.height // height), -(-overview.width // width)
         for row, col in np.ndindex(shape):
             found = (
-                file.get_tag_item(f"BLOCK_{noun}_{col}_{row}", "TIFF", bidx=1, ovr=level)
-                for noun in ("OFFSET", "SIZE")
+                file.get_tag_item(f"BLOCK_{noun}_{col}_{row}", "TIFF", bidx=1, ovr=level) for noun in ("OFFSET", "SIZE")
             )
             offset, size = (int(text or 0) for text in found)
             yield offset, size

@@ -48,18 +48,14 @@ def settle(path: Path) -> None:
             database.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
-            raise OutputError(
-                f"{path}: is open in another program (QGIS?); close it there and run again"
-            ) from error
+            raise OutputError(f"{path}: is open in another program (QGIS?); close it there and run again") from error
         raise OutputError(f"{path}: the existing file cannot be replaced safely: {error}") from error
     except sqlite3.DatabaseError as error:
         raise OutputError(
             f"{path}: the existing file is damaged ({error}); remove it and its side files and run again"
         ) from error
     if mode != "delete" or side_files(path):
-        raise OutputError(
-            f"{path}: its side files (-journal, -wal) cannot be put away; close the programs that use it"
-        )
+        raise OutputError(f"{path}: its side files (-journal, -wal) cannot be put away; close the programs that use it")
 
 
 def quick_check(path: Path) -> None:
@@ -79,6 +75,4 @@ def quick_check(path: Path) -> None:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open an existing database without waiting for locks, every statement its own transaction."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None
-    )
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, isolation_level=None)

@@ -46,9 +46,7 @@ def check_target(path: str | Path, *, overwrite: bool, inputs: Iterable[str | Pa
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise OutputError(
-            f"{path}: the folder {path.parent} cannot be written to ({error.strerror})"
-        ) from error
+        raise OutputError(f"{path}: the folder {path.parent} cannot be written to ({error.strerror})") from error
     return path
 
 

@@ -25,9 +25,7 @@ def temporary_beside(path: Path) -> Path:
 
     The real ending comes last because GDAL chooses by it.
     """
-    return path.with_name(
-        f".{path.stem[:_STEM_LENGTH]}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}"
-    )
+    return path.with_name(f".{path.stem[:_STEM_LENGTH]}.{os.getpid()}.{secrets.token_hex(4)}.tmp{path.suffix}")
 
 
 def remove_with_company(temporary: Path) -> None:

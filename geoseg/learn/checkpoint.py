@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def store(path: Path, state: dict[str, Any]) -> None:
@@ -34,5 +36,7 @@ def recall(path: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as wrong:
-        raise InputError(f"{path}: is no checkpoint of this version; remove its folder to start anew ({wrong})") from wrong
+        raise InputError(
+            f"{path}: is no checkpoint of this version; remove its folder to start anew ({wrong})"
+        ) from wrong
     return state

@@ -23,23 +23,47 @@ if TYPE_CHECKING:
 PIECES = 64
 """Into how many pieces a line as long as the map is cut before it is reprojected: it becomes a curve."""
 
+_FAR = 16  # times the grid's size
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
     """The box of ground that a map covers."""
 
+    name: str
+    """The map's, for messages."""
     crs: pyproj.CRS
     corners: NDArray[np.float64]
     """Shape (4, 2), x and y, going round."""
 
     def on(self, grid: Grid) -> shapely.Geometry:
         """Return the outline as a polygon in the column and row coordinates of a grid; may be empty."""
-        project = projection(self.crs, grid)
-        share = np.linspace(0, 1, PIECES, endpoint=False)[:, None]
-        sides = zip(self.corners, np.roll(self.corners, -1, axis=0), strict=True)
-        ring = project(np.concatenate([start + share * (end - start) for start, end in sides]))
+        box = shapely.Polygon(self.corners)
+        near = self.near(grid)
+        if near is not None:
+            box = box.intersection(shapely.box(*near))
+        if box.geom_type != "Polygon" or box.is_empty:  # they touch at most
+            return shapely.Polygon()
+        ring = projection(self, grid)(shapely.get_coordinates(_bendable(box.exterior)))
         ring = ring[np.isfinite(ring).all(1)]
         return shapely.make_valid(shapely.Polygon(ring)) if len(ring) > 2 else shapely.Polygon()
+
+    def near(self, grid: Grid) -> tuple[float, float, float, float] | None:
+        """Return left, bottom, right, top of what to keep of a map much larger than a grid; None for all.
+
+        A map of the world has no sensible outline in the CRS of a town; the part around the town has.
+        """
+        if same_crs(self.crs, grid):
+            return None
+        border = shapely.get_coordinates(_bendable(shapely.box(0, 0, grid.width, grid.height).exterior))
+        xy = projection(self, grid, back=True)(border)
+        if not np.isfinite(xy).all():
+            return None
+        low, high = xy.min(0), xy.max(0)
+        if ((self.corners.max(0) - self.corners.min(0)) < _FAR * (high - low)).all():
+            return None
+        (left, bottom), (right, top) = low - (high - low), high + (high - low)
+        return left, bottom, right, top
 
 
 def grid_over(reference: Outline, other: Outline | None, metres: float) -> Grid | None:
@@ -50,18 +74,27 @@ def grid_over(reference: Outline, other: Outline | None, metres: float) -> Grid 
         other: the other map; None for one without extent.
         metres: size of a pixel, true on the ground at the grid's centre.
     """
-    unit = Grid(reference.crs.to_wkt(), Affine.identity(), 1, 1)
-    shared = reference.on(unit).envelope
+    (left, bottom), (right, top) = reference.corners.min(0), reference.corners.max(0)
+    crs = reference.crs.to_wkt()
+    coarse = Grid(crs, _north_up(left, top, (right - left) / 1000, (top - bottom) / 1000), 1000, 1000)
+    shared = reference.on(coarse).envelope
     if other is not None:
-        shared = shared.intersection(other.on(unit).envelope)
+        shared = shared.intersection(other.on(coarse).envelope)
     if shared.area == 0:
         return None
-    left, bottom, right, top = shared.bounds
+    first_col, first_row, last_col, last_row = shared.bounds
+    (left, top), (right, bottom) = (
+        coarse.transform @ corner for corner in ((first_col, first_row), (last_col, last_row))
+    )
     dx, dy = (right - left) / 1000, (top - bottom) / 1000
-    high, wide = ground_pixel_m(Grid(unit.crs, Affine(dx, 0, left, 0, -dy, top), 1000, 1000))
+    high, wide = ground_pixel_m(Grid(crs, _north_up(left, top, dx, dy), 1000, 1000))
     dx, dy = dx / wide * metres, dy / high * metres
     height, width = max(1, round((top - bottom) / dy)), max(1, round((right - left) / dx))
-    return Grid(unit.crs, Affine(dx, 0, left, 0, -dy, top), height, width)
+    return Grid(crs, _north_up(left, top, dx, dy), height, width)
+
+
+def _north_up(left: float, top: float, dx: float, dy: float) -> Affine:
+    return Affine(dx, 0, left, 0, -dy, top)
 
 
 def same_crs(crs: pyproj.CRS, grid: Grid) -> bool:
@@ -78,22 +111,41 @@ def same_grid(one: Grid, other: Grid) -> bool:
     return bool(np.abs(np.array(there) - corners).max() < 1e-3)
 
 
-def projection(crs: pyproj.CRS, grid: Grid) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Return the way from ground points (n, 2) of a CRS to column and row; what has none becomes infinite."""
-    a, b, c, d, e, f = (~grid.transform)[:6]
-    project = None
+def projection(
+    outline: Outline, grid: Grid, *, back: bool = False
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return the way from ground points (n, 2) of a map to column and row of a grid, or back.
+
+    What has no place there becomes infinite.
+
+    Raises:
+        InputError: nothing is known that leads from one CRS to the other.
+    """
+    crs, project = outline.crs, None
+    a, b, c, d, e, f = grid.transform[:6] if back else (~grid.transform)[:6]
     if not same_crs(crs, grid):
         try:
             there = pyproj.CRS.from_wkt(grid.crs).to_2d()
-            project = pyproj.Transformer.from_crs(crs.to_2d(), there, always_xy=True)
+            ends = (there, crs.to_2d()) if back else (crs.to_2d(), there)
+            project = pyproj.Transformer.from_crs(*ends, always_xy=True)
         except ProjError as error:
             raise InputError(
-                f"{crs.name}: cannot be brought to {pyproj.CRS.from_wkt(grid.crs).name} ({error}); "
-                "reproject one of the maps first with ogr2ogr -t_srs or gdalwarp -t_srs"
+                f"{outline.name}: cannot be brought from {crs.name} to {pyproj.CRS.from_wkt(grid.crs).name} "
+                f"({error}), expected known CRSs; assign the right one with ogr2ogr or gdal_translate -a_srs"
             ) from None
 
     def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = project.transform(xy[:, 0], xy[:, 1]) if project else (xy[:, 0], xy[:, 1])
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
 
-    return to_pixels
+    def to_ground(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        col, row = pixels[:, 0], pixels[:, 1]
+        x, y = a * col + b * row + c, d * col + e * row + f
+        return np.stack(project.transform(x, y) if project else (x, y), axis=1)
+
+    return to_ground if back else to_pixels
+
+
+def _bendable(ring: shapely.Geometry) -> shapely.Geometry:
+    """Return a ring with vertices at which straight lines can become curves."""
+    return shapely.segmentize(ring, max(ring.length / (4 * PIECES), 1e-9))

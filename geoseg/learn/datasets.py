@@ -8,7 +8,6 @@ group by which images are held out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -103,16 +103,16 @@ def _labels_of(mask: Path, colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return labels
 
 
-def demo_images(count: int, size: int = 512) -> list[LabelledImage]:
-    """Render made-up scenes for training, each from a seed of its own starting at ``DEMO_SEED``."""
+def demo_images(count: int, size: int = 512, first: int = DEMO_SEED) -> list[LabelledImage]:
+    """Render made-up scenes for training, each from a seed of its own: ``first`` and those after it."""
     if count == 0:
         return []
     from geoseg.demo.render import render
 
     images = []
     for i in range(count):
-        pixels, labels = render(DEMO_SEED + i, Window(0, 0, size, size))
-        images.append(LabelledImage(f"demo {DEMO_SEED + i}", "demo", pixels, labels))
+        pixels, labels = render(first + i, Window(0, 0, size, size))
+        images.append(LabelledImage(f"demo {first + i}", "demo", pixels, labels))
     return images
 
 

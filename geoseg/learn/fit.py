@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 GROUND_PIXEL_M = 1.0
 """Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
@@ -81,7 +81,9 @@ def _prepare(request: FitRequest) -> tuple[Lesson, dict[str, Any] | None, Networ
     images = read_dubai(request.dataset)
     groups = {image.group for image in images}
     if unknown := sorted(set(request.hold_out) - groups):
-        raise UsageError(f"--hold-out: {unknown[0]!r} is not a tile of {request.dataset}; it has {', '.join(sorted(groups))}")
+        raise UsageError(
+            f"--hold-out: {unknown[0]!r} is not a tile of {request.dataset}; it has {', '.join(sorted(groups))}"
+        )
     held_out = [image for image in images if image.group in request.hold_out]
     learned = [image for image in images if image.group not in request.hold_out]
     if not learned:
@@ -145,4 +147,3 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, scores: list[d
         },
         scores=scores,
     )
-

@@ -5,9 +5,12 @@ Hussein and Ali, IJEEE 18(1), 2022, https://doi.org/10.37917/ijeee.18.1.7. Pixel
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IGNORED = -100
 """Target of a pixel without a label."""

@@ -41,6 +41,7 @@ NOTHING = 256
 """Code of a pixel that a map leaves blank: nodata, or outside a raster. Classes have codes from 0 to 255."""
 
 _WARP_IT = "warp it first with: gdalwarp -r near -t_srs EPSG:n in.tif out.tif"
+_MOST = 250  # classes of a vector file; pixel values end at 254, and there are "other" and nodata
 _WARP_TOLERANCE = 0.01  # pixels; GDAL's own 0.125 would show in the outlines of small objects
 _MARGIN = 0.25  # pixels around a window where polygons are cut: no centre lies there, and no traced edge
 _UNNAMED = frozenset({"nodata", "no data", "unlabelled", "unlabeled", "unclassified"})
@@ -83,7 +84,7 @@ class RasterMap:
         """The ground under all pixels."""
         height, width = self.grid.shape
         corners = [self.grid.transform @ xy for xy in ((0, 0), (width, 0), (width, height), (0, height))]
-        return Outline(pyproj.CRS.from_wkt(self.grid.crs), np.array(corners, np.float64))
+        return Outline(self.name, pyproj.CRS.from_wkt(self.grid.crs), np.array(corners, np.float64))
 
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[_Rows]:
@@ -104,15 +105,11 @@ class RasterMap:
                 add_alpha=ColorInterp.alpha not in self._dataset.colorinterp,
             )
         except (RasterioError, CPLE_BaseError, ValueError) as error:
-            raise InputError(
-                f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}"
-            ) from None
+            raise InputError(f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}") from None
         with warped:
             yield lambda window: self._codes(self._read(warped, window, masked=False))
 
-    def _read(
-        self, dataset: DatasetReader, window: Window, *, masked: bool
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
         box = FileWindow(window.col, window.row, window.width, window.height)
         try:
@@ -157,16 +154,16 @@ class PolygonMap:
             canonical: turns the file's names into those that are compared.
 
         Raises:
-            InputError: there are more than 255 classes.
+            InputError: there are too many classes.
         """
         self.name, self._crs = name, polygons.crs
         texts, inverse = np.unique(polygons.names.astype(str), return_inverse=True)
         short = np.array([canonical(str(text)) for text in texts], object)
         top = [entry.name for entry in DEFAULT_LEGEND][::-1]
         order = sorted(set(short), key=lambda one: (top.index(one) if one in top else -1, one))
-        if len(order) > 255:
+        if len(order) > _MOST:
             raise InputError(
-                f"{name}: names {len(order)} classes, expected at most 255; choose another --class-field"
+                f"{name}: names {len(order)} classes, expected at most {_MOST}; choose another --class-field"
             )
         self.names: dict[int, str] = dict(enumerate(order, 1))
         self.declared: frozenset[str] = frozenset(map(canonical, polygons.declared))
@@ -182,21 +179,27 @@ class PolygonMap:
             return None
         left, bottom, right, top = shapely.total_bounds(self._geometry)
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        return Outline(self._crs, np.array(corners, np.float64))
+        return Outline(self.name, self._crs, np.array(corners, np.float64))
 
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[_Rows]:
         """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
-        geometry = self._geometry
-        if len(geometry) and not same_crs(self._crs, grid):
+        geometry, codes, outline = self._geometry, self._codes, self.outline
+        if outline is not None and not same_crs(self._crs, grid):
+            near = outline.near(grid)
+            if near is not None:
+                geometry = shapely.clip_by_rect(geometry, *near)
+                here = ~shapely.is_empty(geometry)
+                geometry, codes = geometry[here], codes[here]
             # A straight edge is a curve in another CRS: long ones get vertices to bend at.
             left, bottom, right, top = shapely.total_bounds(geometry)
             geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
-        geometry = shapely.transform(geometry, projection(self._crs, grid))
+        if outline is not None:
+            geometry = shapely.transform(geometry, projection(outline, grid))
         xy, owner = shapely.get_coordinates(geometry, return_index=True)
         placed = np.ones(len(geometry), bool)
         placed[owner[~np.isfinite(xy).all(1)]] = False  # beyond what the grid's CRS can express
-        geometry, codes = geometry[placed], self._codes[placed]
+        geometry, codes = geometry[placed], codes[placed]
         tree = shapely.STRtree(geometry)
         yield lambda window: burned(geometry, codes, tree, window).astype(np.uint16)
 
@@ -225,7 +228,5 @@ def burned(
         return np.zeros((window.height, window.width), np.uint8)
     moved = Affine.translation(window.col, window.row)
     pairs = zip(cut[full], codes[found][full].tolist(), strict=True)
-    raster: NDArray[np.uint8] = rasterize(
-        pairs, (window.height, window.width), fill=0, transform=moved, dtype="uint8"
-    )
+    raster: NDArray[np.uint8] = rasterize(pairs, (window.height, window.width), fill=0, transform=moved, dtype="uint8")
     return raster

@@ -67,9 +67,7 @@ def read_named_polygons(path: Path, field: str, is_class: Callable[[str], bool])
     kind = path.suffix.lower()
     head = read_head(str(path), check_file(path)).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head.startswith(_HEADS[kind]):
-        raise InputError(
-            f"{path}: is named {kind} but is of another kind; give it the ending of its real format"
-        )
+        raise InputError(f"{path}: is named {kind} but is of another kind; give it the ending of its real format")
     read = _parquet_layers if kind == ".parquet" else _ogr_layers
     try:
         with warnings.catch_warnings():
@@ -89,7 +87,7 @@ def _sorted(
     field: str,
     is_class: Callable[[str], bool],
 ) -> tuple[list[_Layer], list[str]]:
-    """Return the layers that name classes, and a note on the others; raises InputError where there are none."""
+    """Return the layers that name classes, and a note on the others; InputError where there are none."""
     named = [(name, _named(name, frame, field, is_class)) for name, frame in found]
     layers = [layer for _, layer in named if layer is not None]
     skipped = ", ".join(name for name, layer in named if layer is None)
@@ -133,7 +131,8 @@ def _named(
     """Return a layer whose polygons have class names; None where nothing names them."""
     if frame is None:
         return None
-    chosen = [one for one in frame.columns if str(one).casefold() == field.casefold()]
+    fields = frame.columns.drop(frame.geometry.name)
+    chosen = [one for one in fields if str(one).casefold() == field.casefold()]
     own = name if is_class(name) else None
     if not chosen and own is None:
         return None
@@ -172,9 +171,7 @@ def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons
     geometry, names = shapely.force_2d(geometry[usable]), names[usable]
     finite = np.isfinite(shapely.bounds(geometry)).all(-1) & np.isfinite(_sums(geometry))
     if not finite.all():
-        notes.append(
-            f"{path}: left out {np.count_nonzero(~finite)} features with coordinates that are no numbers"
-        )
+        notes.append(f"{path}: left out {np.count_nonzero(~finite)} features with coordinates that are no numbers")
     geometry, names = geometry[finite], names[finite]
     wrong = ~shapely.is_valid(geometry)
     if wrong.any():

@@ -94,10 +94,8 @@ def match_classes(
     for i in (0, 1):
         alone = _in_order(declared[i] - declared[1 - i])
         if alone:
-            what = (
-                "scored with 0" if set(alone) <= set(scored) else "counted as other unless named in --classes"
-            )
-            note(f"{maps[i].path}: has {', '.join(alone)}, which {maps[1 - i].path} has not; {what}")
+            what = "scored with 0" if set(alone) <= set(scored) else "counted as other unless named in --classes"
+            note(f"{maps[i].path}: has {_listed(alone)}, which {maps[1 - i].path} has not; {what}")
     size = len(scored)
     place = {name: i for i, name in enumerate(scored)}
     rows, cols = (
@@ -151,7 +149,7 @@ def _scored(
     if wanted is None:
         both = declared[0] & declared[1]
         if not both:
-            said = [", ".join(_in_order(one)) or "none" for one in declared]
+            said = [_listed(one) for one in declared]
             raise InputError(
                 f"{maps[0].path}: has the classes {said[0]} but {maps[1].path} has {said[1]}, expected "
                 "common ones; name the field of the classes with --class-field, or choose with --classes"
@@ -164,7 +162,7 @@ def _scored(
     if unknown or not names:
         raise UsageError(
             f"--classes: {', '.join(unknown) or 'an empty list'} is in neither map; "
-            f"use all, or any of {', '.join(_in_order(either))}"
+            f"use all, or any of {_listed(either)}"
         )
     return _in_order(names)
 
@@ -173,6 +171,12 @@ def _in_order(names: Iterable[str]) -> list[str]:
     """Return names in the order of the default legend, others after them by the alphabet."""
     first = [entry.name for entry in DEFAULT_LEGEND]
     return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names in order as text, not all of a great many."""
+    shown = [name if len(name) <= 40 else f"{name[:40]}…" for name in _in_order(names)]
+    return ", ".join(shown[:12] + ["…"] * (len(shown) > 12)) or "none"
 
 
 def _legend(names: list[str]) -> Legend:

@@ -107,9 +107,7 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Return rows of text with the first column on the left and the others on the right."""
     wide = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(
-            [row[0].ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True))]
-        )
+        "  ".join([row[0].ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True))])
         for row in table
     ]
 

@@ -11,7 +11,6 @@ import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -99,7 +99,12 @@ def train(
     if state is not None:
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        averaged, best, best_score, first = state["averaged"], state["best"], state["best_score"], state["step"]
+        averaged, best, best_score, first = (
+            state["averaged"],
+            state["best"],
+            state["best_score"],
+            state["step"],
+        )
         log.info("%s: going on after step %d", folder, first)
 
     shares = _chances(lesson.images, recipe.demo_share)

@@ -63,7 +63,11 @@ class ModelCard:
     """Digest of the weights; filled in when the file is written."""
 
     def __post_init__(self) -> None:
-        if len(self.bands) != self.network.bands or len(self.mean) != len(self.bands) or len(self.std) != len(self.bands):
+        if (
+            len(self.bands) != self.network.bands
+            or len(self.mean) != len(self.bands)
+            or len(self.std) != len(self.bands)
+        ):
             raise ModelError(f"card of {self.name!r}: bands, mean and std do not match the network's bands")
         if len(self.legend) != self.network.classes:
             raise ModelError(f"card of {self.name!r}: the legend does not match the network's classes")
@@ -91,13 +95,15 @@ def card_from_json(plain: dict[str, Any]) -> ModelCard:
     """
     values = dict(plain)
     if values.pop("schema", None) != SCHEMA:
-        raise ModelError(f"model card: schema {plain.get('schema')!r} is not {SCHEMA}; this geoseg is too old or too new")
+        raise ModelError(
+            f"model card: schema {plain.get('schema')!r} is not {SCHEMA}; this geoseg is too old or too new"
+        )
     try:
         network = dict(values.pop("network"))
         network["widths"] = tuple(network["widths"])
         domain = values.pop("domain")
         legend = Legend(tuple(MapClass(**entry) for entry in values.pop("legend")))
-        tuples = {key: tuple(values.pop(key)) for key in ("bands", "value_range", "mean", "std")}
+        tuples: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("bands", "value_range", "mean", "std")}
         return ModelCard(
             network=NetworkSpec(**network),
             domain=Domain(

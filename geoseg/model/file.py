@@ -16,13 +16,13 @@ import numpy as np
 
 from geoseg.errors import ModelError
 from geoseg.model import card as cards
-from geoseg.model.card import ModelCard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
+    from geoseg.model.card import ModelCard
     from geoseg.model.network import NetworkSpec
 
 BUNDLED = "default"
@@ -87,7 +87,7 @@ def _read(path: Path, *, weights: bool) -> Model:
     try:
         with safe_open(path, framework="numpy") as stored:
             metadata = stored.metadata() or {}
-            tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())} if weights else {}  # noqa: SIM118
+            tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())} if weights else {}
     except (SafetensorError, OSError, ValueError, TypeError) as wrong:
         raise ModelError(f"{path}: is damaged or not a safetensors file ({wrong})") from wrong
     if _CARD_KEY not in metadata:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from geoseg.model.network import NetworkSpec
+if TYPE_CHECKING:
+    from geoseg.model.network import NetworkSpec
 
 
 class ConvNormReLU(nn.Module):
@@ -23,7 +27,7 @@ class ConvNormReLU(nn.Module):
 
 def _block(channels_in: int, channels_out: int, convolutions: int) -> nn.Sequential:
     widths = [channels_in] + [channels_out] * convolutions
-    return nn.Sequential(*(ConvNormReLU(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+    return nn.Sequential(*(ConvNormReLU(a, b) for a, b in pairwise(widths)))
 
 
 class UNet(nn.Module):
@@ -32,10 +36,9 @@ class UNet(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        entering = (spec.bands, *spec.widths)
-        pairs = zip(entering, spec.widths, strict=False)
-        self.down = nn.ModuleList(_block(a, b, spec.convolutions) for a, b in pairs)
-        finer = list(zip(spec.widths, spec.widths[1:], strict=False))
+        steps = pairwise((spec.bands, *spec.widths))
+        self.down = nn.ModuleList(_block(a, b, spec.convolutions) for a, b in steps)
+        finer = list(pairwise(spec.widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(deep, fine, 2, stride=2) for fine, deep in finer)
         self.merge = nn.ModuleList(_block(2 * fine, fine, spec.convolutions) for fine, _ in finer)
         self.head = nn.Conv2d(spec.widths[0], spec.classes, 1)

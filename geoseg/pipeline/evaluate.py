@@ -95,12 +95,8 @@ def evaluate(
     with ExitStack() as stack:
         rasters = _open_rasters(request, stack)
         synonyms = Synonyms.of(entry for raster in rasters.values() for entry in raster.classes.values())
-        predicted = rasters.get(request.predicted) or _read_polygons(
-            request.predicted, request, synonyms, notes
-        )
-        reference = rasters.get(request.reference) or _read_polygons(
-            request.reference, request, synonyms, notes
-        )
+        predicted = rasters.get(request.predicted) or _read_polygons(request.predicted, request, synonyms, notes)
+        reference = rasters.get(request.reference) or _read_polygons(request.reference, request, synonyms, notes)
         grid = _common_grid(predicted, reference, request.resolution_m, notes)
         shared = _shared_ground(predicted, reference, grid, notes)
         maps = stack.enter_context(predicted.onto(grid)), stack.enter_context(reference.onto(grid))
@@ -168,9 +164,7 @@ def _read_polygons(path: Path, request: EvaluateRequest, synonyms: Synonyms, not
     polygons = read_named_polygons(path, request.class_field, synonyms.is_class)
     notes.extend(note for note in polygons.notes if note not in notes)
     if path == request.reference and not len(polygons.geometry):
-        raise InputError(
-            f"{path}: has no polygons, expected a reference to compare with; choose another file"
-        )
+        raise InputError(f"{path}: has no polygons, expected a reference to compare with; choose another file")
     return PolygonMap(str(path), polygons, synonyms.canonical)
 
 
@@ -216,17 +210,15 @@ def _shared_ground(
     outline = reference.outline
     whole = outline.on(grid) if outline is not None else shapely.Polygon()
     shared = whole if predicted.outline is None else whole.intersection(predicted.outline.on(grid))
-    shared = shapely.multipolygons(
-        [part for part in shapely.get_parts(shared) if part.geom_type == "Polygon"]
-    )
+    shared = shapely.multipolygons([part for part in shapely.get_parts(shared) if part.geom_type == "Polygon"])
     window = _window_of(shared, grid)
     if shared.area == 0 or window.height == 0 or window.width == 0:
         raise _apart(predicted, reference)
     share = shared.area / whole.area
-    if share < _WORTH_SAYING:
-        notes.append(
-            f"{predicted.name}: covers {share:.0%} of the extent of {reference.name}; only that is scored"
-        )
+    if outline is not None and outline.near(grid) is not None:
+        notes.append(f"{predicted.name}: covers a small part of {reference.name}; only that is scored")
+    elif share < _WORTH_SAYING:
+        notes.append(f"{predicted.name}: covers {share:.0%} of the extent of {reference.name}; only that is scored")
     return shared
 
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vocabulary import ClassRows, SceneRows
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from geoseg.model.card import ModelCard
+    from geoseg.vocabulary import ClassRows, SceneRows
 
 _EVERY = 4  # a sixteenth of the pixels says enough about means
 _COLOR_SLACK = 20.0
@@ -66,7 +65,8 @@ class Impression:
             doubts.append(f"its mean confidence is only {self._percent / self._decided:.0f} %")
         if not doubts:
             return []
-        return [
+        doubt = (
             f"model {card.name} may not suit this scene: {', and '.join(doubts)}; "
             "check the result, or fine-tune: geoseg train LABELLED --init default --out mine.safetensors"
-        ]
+        )
+        return [doubt]

@@ -86,14 +86,14 @@ def _bands(dataset: DatasetReader) -> Iterator[dict[str, Any]]:
 
 def _place(dataset: DatasetReader) -> dict[str, Any]:
     """Return where the scene lies; nulls where it does not say."""
-    from geoseg.scene.georeference import bounds_of, grid_of, ground_pixel_m
+    from geoseg.scene.georeference import bounds_of, grid_of, ground_pixel_m, short_name
 
     try:
         grid = grid_of(dataset)
     except InputError:
         return {"crs": None, "transform": None, "bounds": None, "ground_pixel_m": None}
     return {
-        "crs": _crs_name(grid.crs),
+        "crs": short_name(grid.crs),
         "transform": list(grid.transform)[:6],
         "bounds": list(bounds_of(grid.transform, *grid.shape)),
         "ground_pixel_m": list(ground_pixel_m(grid)),
@@ -117,21 +117,11 @@ def _reading(path: str, *, allow_network: bool) -> dict[str, Any]:
         return {"bands_used": None, "validity": None, "stretch": None, "warnings": [str(error)]}
 
 
-def _crs_name(wkt: str) -> str:
-    """Return a CRS as its code, or else as WKT."""
-    import pyproj
-
-    authority = pyproj.CRS.from_wkt(wkt).to_authority()
-    return ":".join(authority) if authority else wkt
-
-
 def _describe_layers(path: str, ending: str) -> dict[str, Any]:
     local = check_file(path)
     head = read_head(path, local).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head.startswith(_LAYERS[ending]):
-        raise InputError(
-            f"{path}: is named {ending} but is of another kind; give it the ending of its real format"
-        )
+        raise InputError(f"{path}: is named {ending} but is of another kind; give it the ending of its real format")
     styled, provenance = _gpkg_extras(local) if ending == ".gpkg" else (set(), None)
     layers = [_parquet_layer(path, local)] if ending == ".parquet" else list(_ogr_layers(path, local))
     for layer in layers:
@@ -165,13 +155,15 @@ def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
     import pyproj
     from pyarrow import parquet
 
+    from geoseg.scene.georeference import short_name
+
     try:
         stored = parquet.read_metadata(local)
         columns = [str(name) for name in stored.schema.to_arrow_schema().names]
         geo = json.loads((stored.metadata or {}).get(b"geo", b"{}"))
         primary = geo.get("primary_column")
         column = geo.get("columns", {}).get(primary, {})
-        crs = _crs_name(pyproj.CRS.from_user_input(column["crs"]).to_wkt()) if column.get("crs") else None
+        crs = short_name(pyproj.CRS.from_user_input(column["crs"]).to_wkt()) if column.get("crs") else None
     except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as GeoParquet ({error}); export it again") from error
     return {

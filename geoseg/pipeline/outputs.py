@@ -56,7 +56,12 @@ class RasterSinks:
     """The class and confidence rasters of a run, fed with the same rows."""
 
     def __init__(
-        self, publication: Publication, output: OutputRequest, grid: Grid, legend: Legend, tags: Mapping[str, str]
+        self,
+        publication: Publication,
+        output: OutputRequest,
+        grid: Grid,
+        legend: Legend,
+        tags: Mapping[str, str],
     ) -> None:
         self._stack = ExitStack()
         self._writers: list[ClassRasterWriter | ConfidenceWriter] = []
@@ -86,7 +91,12 @@ class RasterSinks:
 
 
 def write_traced(
-    canvas: Canvas, request: SegmentRequest, plan: Plan, legend: Legend, publication: Publication, report: SegmentReport
+    canvas: Canvas,
+    request: SegmentRequest,
+    plan: Plan,
+    legend: Legend,
+    publication: Publication,
+    report: SegmentReport,
 ) -> None:
     """Trace the canvas and write the layers and the final class raster; fills the report's layers and seconds."""
     output, vectors = request.output, request.vectors

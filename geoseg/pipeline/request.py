@@ -139,7 +139,7 @@ def resolution_for(
     target = card.resolution_m if wanted == "auto" else wanted
     if ground_pixel_m > 4 * target:
         raise InputError(
-            f"{name}: its pixels are {ground_pixel_m:.3g} m, more than four times coarser than the model's {target:.3g} m; "
+            f"{name}: its pixels are {ground_pixel_m:.3g} m, over four times coarser than the model's {target:.3g} m; "
             "use a finer image, or --resolution native to try anyway"
         )
     if wanted == "auto" and 0.8 <= ground_pixel_m / target <= 1.25:

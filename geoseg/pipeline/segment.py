@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geoseg
 from geoseg.inference.blend import decided_rows, scored_rows
 from geoseg.inference.decide import decide, onto_grid
 from geoseg.inference.flips import FlippedNetwork
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from geoseg.pipeline.request import SegmentRequest
     from geoseg.vocabulary import ClassRows, SceneRows
 
+
 def segment(
     request: SegmentRequest, tell: Callable[[int, int, int], None] = lambda _done, _total, _pixels: None
 ) -> SegmentReport:
@@ -51,7 +50,11 @@ def segment(
     """
     started = time.perf_counter()
     output = request.output
-    inputs = [request.scene, model_path(request.model), *([request.reading.aoi] if request.reading.aoi else [])]
+    inputs = [
+        request.scene,
+        model_path(request.model),
+        *([request.reading.aoi] if request.reading.aoi else []),
+    ]
     for path in output.paths:
         check_target(path, overwrite=output.overwrite, inputs=inputs)
     model = load_model(request.model)
@@ -65,7 +68,9 @@ def segment(
         impression = Impression(len(model.card.bands))
         canvas = Canvas(plan.trace.grid) if output.traced else None
 
-        sinks = stack.enter_context(RasterSinks(publication, output, plan.scene.grid, model.card.legend, report.provenance()))
+        sinks = stack.enter_context(
+            RasterSinks(publication, output, plan.scene.grid, model.card.legend, report.provenance())
+        )
         read = Ahead(impression.of_pixels(scene.iter_rows(plan.windows.row_spans, plan.windows.col_span)))
         with read as strips:
             total = plan.windows.count
@@ -86,7 +91,10 @@ def segment(
                 began = time.perf_counter()
                 report.seconds["write"] += began - decided
         report.seconds["read"] = read.seconds
-        report.warnings += [*scene.notes, *impression.warnings(model.card, _network_pixel_m(plan, scene.ground_pixel_m))]
+        report.warnings += [
+            *scene.notes,
+            *impression.warnings(model.card, _network_pixel_m(plan, scene.ground_pixel_m)),
+        ]
         if canvas is not None:
             write_traced(canvas, request, plan, model.card.legend, publication, report)
     return _finished(report, time.perf_counter() - started)
@@ -133,7 +141,7 @@ def _classes(
 
 
 def _network_pixel_m(plan: Plan, native_m: tuple[float, float]) -> float:
-    """Return the ground pixel the network saw, in metres: the scene's own, times how much fewer pixels it was read in."""
+    """Return the ground pixel the network saw, in metres: the scene's own, grown as its pixels got fewer."""
     native, seen = plan.scene.whole, plan.network.whole
     shrink = (native.height * native.width) / (seen.height * seen.width)
     return float((native_m[0] * native_m[1] * shrink) ** 0.5)

@@ -120,9 +120,7 @@ def vectorize(
         "simplify_px": request.vectors.simplify_px,
     }
     with published(out, overwrite=request.overwrite) as path:
-        report.warnings += write_layers(
-            path, layers, raster.grid, provenance, rfc7946=request.rfc7946, options={}
-        )
+        report.warnings += write_layers(path, layers, raster.grid, provenance, rfc7946=request.rfc7946, options={})
     tell(3, 3)
     if not raster.classes.any():
         report.warnings.append(f"{request.raster}: every pixel is nodata, so the layers are empty")
@@ -182,9 +180,7 @@ def _read_confidence(path: Path | None, grid: Grid, src_crs: str | None) -> NDAr
     with open_raster(path) as raster:
         _check_band(raster, "one band of percents")
         if grid_of(raster, src_crs=src_crs) != grid:
-            raise InputError(
-                f"{path}: lies on another grid than the class raster; both must have the same pixels"
-            )
+            raise InputError(f"{path}: lies on another grid than the class raster; both must have the same pixels")
         values, valid = _read(raster)
     values[~valid] = 255
     return values

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.georeference import bounds_of
 from geoseg.vocabulary import Grid, Window
@@ -15,6 +13,7 @@ from geoseg.vocabulary import Grid, Window
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _SNAP = 1e-6  # pixels; a box drawn along pixel borders must not gain a row from rounding
@@ -34,9 +33,7 @@ class Area:
         if self.bounds is None:
             return grid.whole
         left, bottom, right, top = self.bounds
-        corners = [
-            ~grid.transform @ xy for xy in ((left, top), (right, top), (left, bottom), (right, bottom))
-        ]
+        corners = [~grid.transform @ xy for xy in ((left, top), (right, top), (left, bottom), (right, bottom))]
         cols, rows = zip(*corners, strict=True)
         first = math.floor(min(rows) + _SNAP), math.floor(min(cols) + _SNAP)
         stop = math.ceil(max(rows) - _SNAP), math.ceil(max(cols) - _SNAP)
@@ -64,9 +61,7 @@ def whole_or_box(bounds: tuple[float, float, float, float] | None, grid: Grid, n
         return Area()
     left, bottom, right, top = bounds
     if not (left < right and bottom < top):
-        raise UsageError(
-            f"--bounds: {bounds} is not LEFT BOTTOM RIGHT TOP with left < right and bottom < top"
-        )
+        raise UsageError(f"--bounds: {bounds} is not LEFT BOTTOM RIGHT TOP with left < right and bottom < top")
     return _meeting(Area(bounds), grid, name, "--bounds")
 
 
@@ -88,9 +83,7 @@ def read_aoi(path: Path, grid: Grid, name: str) -> Area:
     try:
         frame = geopandas.read_file(path, engine="pyogrio")
     except Exception as wrong:
-        raise InputError(
-            f"{path}: cannot be read as a vector file; --aoi wants polygons ({wrong})"
-        ) from wrong
+        raise InputError(f"{path}: cannot be read as a vector file; --aoi wants polygons ({wrong})") from wrong
     if frame.crs is None:
         raise InputError(f"{path}: has no CRS, so it cannot be laid over the scene")
     frame = frame.to_crs(grid.crs)
@@ -107,7 +100,5 @@ def _meeting(area: Area, grid: Grid, name: str, flag: str) -> Area:
     if window.height == 0 or window.width == 0:
         scene = ", ".join(f"{v:.10g}" for v in bounds_of(grid.transform, grid.height, grid.width))
         asked = ", ".join(f"{v:.10g}" for v in area.bounds or ())
-        raise InputError(
-            f"{name}: {flag} asks for {asked}, but the scene covers {scene} (left, bottom, right, top)"
-        )
+        raise InputError(f"{name}: {flag} asks for {asked}, but the scene covers {scene} (left, bottom, right, top)")
     return area

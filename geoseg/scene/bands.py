@@ -43,15 +43,11 @@ def parse_bands(text: str) -> tuple[int, ...]:
     except ValueError:
         bands = ()
     if not bands or min(bands) < 1:
-        raise UsageError(
-            f"--bands: {text!r} is not a list of band numbers; write them like 3,2,1, counted from 1"
-        )
+        raise UsageError(f"--bands: {text!r} is not a list of band numbers; write them like 3,2,1, counted from 1")
     return bands
 
 
-def choose_bands(
-    dataset: DatasetReader, wanted: tuple[int, ...] | None, model_bands: tuple[str, ...]
-) -> BandChoice:
+def choose_bands(dataset: DatasetReader, wanted: tuple[int, ...] | None, model_bands: tuple[str, ...]) -> BandChoice:
     """Choose the bands of a scene for a model.
 
     Bands are found by colour interpretation or description; the model's remaining bands are taken in the
@@ -85,9 +81,7 @@ def choose_bands(
             f"{name}: {_wants(model_bands)}, the file has {len(indexes)}; use --bands {ones} or another list"
         )
     if any("complex" in dataset.dtypes[i - 1] for i in indexes):
-        raise InputError(
-            f"{name}: holds complex numbers, expected an image; write its amplitude with gdal_calc.py"
-        )
+        raise InputError(f"{name}: holds complex numbers, expected an image; write its amplitude with gdal_calc.py")
     if not wanted and not _named(dataset, indexes, model_bands):
         taken = ", ".join(f"{i} as {band}" for i, band in zip(indexes, model_bands, strict=True))
         notes = (*notes, f"bands carry no colour names, took {taken}; choose others with --bands")
@@ -141,9 +135,7 @@ def _alpha(dataset: DatasetReader) -> tuple[int | None, tuple[str, ...]]:
 
 def _palette_choice(dataset: DatasetReader, model_bands: tuple[str, ...], alpha: int | None) -> BandChoice:
     if model_bands != ("red", "green", "blue"):
-        raise InputError(
-            f"{dataset.name}: is a palette image, which gives red, green and blue; {_wants(model_bands)}"
-        )
+        raise InputError(f"{dataset.name}: is a palette image, which gives red, green and blue; {_wants(model_bands)}")
     if dataset.dtypes[0] != "uint8":
         raise InputError(
             f"{dataset.name}: has a palette of {dataset.dtypes[0]}; expand it with gdal_translate -expand rgb"

@@ -117,15 +117,9 @@ class NativeRows:
         first, last = self.cols
         size = max(1, self.kind.itemsize * len(self.look.bands.indexes))
         block_rows = max(1, _PIECE_BYTES // (size * (last - first) * high))
-        cols = (
-            last - first
-            if size * (last - first) * high <= 2 * _PIECE_BYTES
-            else _PIECE_BYTES // (size * high)
-        )
+        cols = last - first if size * (last - first) * high <= 2 * _PIECE_BYTES else _PIECE_BYTES // (size * high)
         for row, row_end in _cuts(start, stop, block_rows * high):
-            for col, col_end in _cuts(
-                first, last, max(wide, cols - cols % wide) if cols < last - first else cols
-            ):
+            for col, col_end in _cuts(first, last, max(wide, cols - cols % wide) if cols < last - first else cols):
                 yield Window(col, row, col_end - col, row_end - row)
 
     def _read_piece(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:

@@ -36,9 +36,7 @@ def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
     if not all(map(math.isfinite, transform)) or transform.determinant == 0:
         raise InputError(f"{name}: its geotransform is degenerate; give it one with gdal_translate -a_ullr")
     if not crs:
-        raise InputError(
-            f"{name}: has pixel coordinates but no CRS, expected both; say which with --src-crs EPSG:n"
-        )
+        raise InputError(f"{name}: has pixel coordinates but no CRS, expected both; say which with --src-crs EPSG:n")
     return Grid(_wkt2(crs), transform, dataset.height, dataset.width)
 
 
@@ -72,7 +70,7 @@ def _user_crs(text: str) -> CRS:
 
     try:
         return CRS.from_user_input(text)
-    except CRSError:
+    except (CRSError, ValueError):  # ValueError: EPSG:letters
         raise UsageError(f"--src-crs: {text!r} is not a CRS; write it like EPSG:32633, or as WKT") from None
 
 

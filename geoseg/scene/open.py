@@ -103,9 +103,7 @@ def check_file(path: str | Path) -> Path:
         raise InputError(f"{shown}: is a text, not a file name; give the path of an image file")
     if _is_remote(name):
         address = _without_secrets(shown)
-        raise InputError(
-            f"{address}: is an address, not a local file; download it first, or add --allow-network"
-        )
+        raise InputError(f"{address}: is an address, not a local file; download it first, or add --allow-network")
     local = Path(name)
     try:
         status = local.stat()
@@ -113,9 +111,7 @@ def check_file(path: str | Path) -> Path:
         raise InputError(f"{shown}: {_why_missing(name, local)}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"{shown}: cannot be opened ({reason}); check the path and its permissions"
-        ) from None
+        raise InputError(f"{shown}: cannot be opened ({reason}); check the path and its permissions") from None
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{shown}: is a folder, expected one file; name a file in it, or use geoseg batch")
     if not stat.S_ISREG(status.st_mode):
@@ -153,9 +149,7 @@ def _remote_source(name: str) -> str:
             return folder + name[len(scheme) :]
     if name.startswith(_REMOTE_FOLDERS) and "/vsi" not in name[4:]:
         return name
-    raise InputError(
-        f"{_without_secrets(name)}: is not an address geoseg reads; use https://, s3:// or gs://"
-    )
+    raise InputError(f"{_without_secrets(name)}: is not an address geoseg reads; use https://, s3:// or gs://")
 
 
 def _why_missing(name: str, local: Path) -> str:
@@ -216,9 +210,7 @@ def _refuse_container(name: str, local: Path) -> None:
             inside = container.subdatasets
     except RasterioError:
         inside = []
-    listed = ", ".join(item.rsplit(":", 1)[-1].lstrip("/") for item in inside[:5]) + (
-        ", …" if len(inside) > 5 else ""
-    )
+    listed = ", ".join(item.rsplit(":", 1)[-1].lstrip("/") for item in inside[:5]) + (", …" if len(inside) > 5 else "")
     found = f"holding {listed}" if inside else "without images"
     first = inside[0] if inside else "SUBDATASET"
     raise InputError(
@@ -244,13 +236,9 @@ def _check_sizes(name: str, dataset: DatasetReader, max_pixels: float) -> None:
     if count == 0:
         raise InputError(f"{name}: holds no bands, expected an image; list its contents with gdalinfo")
     if count > _MAX_BANDS:
-        raise InputError(
-            f"{name}: has {count} bands, at most {_MAX_BANDS} are read; cut it with gdal_translate -b"
-        )
+        raise InputError(f"{name}: has {count} bands, at most {_MAX_BANDS} are read; cut it with gdal_translate -b")
     if height * width > max_pixels:
-        raise InputError(
-            f"{name}: {width} x {height} pixels is over --max-pixels {max_pixels:g}; raise it or cut it"
-        )
+        raise InputError(f"{name}: {width} x {height} pixels is over --max-pixels {max_pixels:g}; raise it or cut it")
     item = max(16 if "complex" in kind else np.dtype(kind).itemsize for kind in set(dataset.dtypes))
     block = max(rows * cols for rows, cols in dataset.block_shapes) * item
     if dataset.driver == "GTiff" and str(dataset.profile.get("interleave")) == "pixel":

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from geoseg.errors import InputError
+from geoseg.resample import weights
 from geoseg.scene.bands import choose_bands
 from geoseg.scene.decode import Faults, Look, NativeRows
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.resample import weights
 from geoseg.scene.sample import sample
 from geoseg.scene.stretch import StretchRequest, choose_stretch
 from geoseg.scene.strips import ResampledRows, iter_strips, reach
@@ -187,9 +187,7 @@ def _measured(dataset: DatasetReader, bands: BandChoice, rule: ValidityRule) -> 
 def _at_resolution(scene: Scene, resolution_m: float, max_pixels: float) -> Grid:
     """Return the grid over the same ground whose pixels come closest to a size."""
     ratios = (ground / resolution_m for ground in scene.ground_pixel_m)
-    height, width = (
-        max(1, round(size * ratio)) for size, ratio in zip(scene.native.shape, ratios, strict=True)
-    )
+    height, width = (max(1, round(size * ratio)) for size, ratio in zip(scene.native.shape, ratios, strict=True))
     if height * width > max_pixels:
         raise InputError(
             f"{scene.name}: at {resolution_m:g} m it has {width} x {height} pixels, "

@@ -96,9 +96,7 @@ def parse_stretch(text: str) -> StretchRequest:
         low, high = (float(part.removesuffix("%") if percent else part) for part in parts)
     except ValueError:
         raise UsageError(f"--stretch: {text!r} is not auto, none, LOW,HIGH or PLOW%,PHIGH%") from None
-    if not (np.isfinite(low) and np.isfinite(high) and low < high) or (
-        percent and not (low >= 0 and high <= 100)
-    ):
+    if not (np.isfinite(low) and np.isfinite(high) and low < high) or (percent and not (low >= 0 and high <= 100)):
         raise UsageError(f"--stretch: {text!r} must rise from low to high, percentiles between 0 and 100")
     return StretchRequest("percentiles" if percent else "values", low, high)
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.scene.decode import Look
     from geoseg.resample import Taps
+    from geoseg.scene.decode import Look
 
 _PIECE_BYTES = 16 * 2**20
 
@@ -146,9 +146,7 @@ def iter_strips(
         rows = slice(start - first, stop - first)
         shown = pixels[:, rows]
         for begin, end in _outside(*cols, width):
-            shown[:, :, begin - left_edge : end - left_edge] = shown[
-                :, :, reflected(begin, end, width) - left_edge
-            ]
+            shown[:, :, begin - left_edge : end - left_edge] = shown[:, :, reflected(begin, end, width) - left_edge]
         across = slice(cols[0] - left_edge, cols[1] - left_edge)
         yield SceneRows(start, pixels[:, rows, across], valid[rows, across])
 

@@ -23,9 +23,7 @@ _MAX_NESTING = 64
 
 _FILE_NAMES = frozenset({"sourcefilename", "sourcedataset"})
 _DATASET_KINDS = frozenset({"", "vrtdataset", "vrtwarpeddataset"})
-_BAND_KINDS = frozenset(
-    {"", "vrtrasterband", "vrtsourcedrasterband", "vrtderivedrasterband", "vrtwarpedrasterband"}
-)
+_BAND_KINDS = frozenset({"", "vrtrasterband", "vrtsourcedrasterband", "vrtderivedrasterband", "vrtwarpedrasterband"})
 # Elements and metadata keys through which GDAL reaches files or code in other ways.
 _REFUSED = frozenset(
     {
@@ -33,18 +31,13 @@ _REFUSED = frozenset(
         "dempath", "geoloctransformer", "relativefilename", "pansharpeningoptions", "derivedmultidimdataset",
     }
 )  # fmt: skip
-_REFUSED_KEYS = frozenset(
-    {"x_dataset", "y_dataset", "rpc_dem", "rpc_dem_srs", "overview_file", "geoloc_array"}
-)
+_REFUSED_KEYS = frozenset({"x_dataset", "y_dataset", "rpc_dem", "rpc_dem_srs", "overview_file", "geoloc_array"})
 
 
 def is_xml(head: bytes) -> bool:
     """Return whether the first bytes of a file are those of an XML text, in any encoding."""
     return (
-        head.removeprefix(b"\xef\xbb\xbf")
-        .replace(b"\0", b"")
-        .lstrip()
-        .startswith((b"<", b"\xff\xfe<", b"\xfe\xff<"))
+        head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip().startswith((b"<", b"\xff\xfe<", b"\xfe\xff<"))
     )
 
 
@@ -87,19 +80,13 @@ def _check(name: str, nest: tuple[Path, ...], walk: _Walk) -> None:
     """Check the innermost VRT of a nest, given from the outside in."""
     path = nest[-1]
     if len(nest) > _MAX_DEPTH:
-        raise InputError(
-            f"{name}: nests VRTs more than {_MAX_DEPTH} deep; build one mosaic with gdalbuildvrt"
-        )
+        raise InputError(f"{name}: nests VRTs more than {_MAX_DEPTH} deep; build one mosaic with gdalbuildvrt")
     if path.stat().st_size > _MAX_BYTES:
-        raise InputError(
-            f"{name}: is a VRT of more than {_MAX_BYTES // 2**20} MB; build mosaics of fewer files"
-        )
+        raise InputError(f"{name}: is a VRT of more than {_MAX_BYTES // 2**20} MB; build mosaics of fewer files")
     for text, relative in _Reader(name).sources(path.read_bytes()):
         source = _resolve(name, text, path.parent if relative else Path.cwd(), walk.folder)
         if source in nest:
-            raise InputError(
-                f"{name}: refers to itself through {source.name}; build it again with gdalbuildvrt"
-            )
+            raise InputError(f"{name}: refers to itself through {source.name}; build it again with gdalbuildvrt")
         if source in walk.seen:
             continue
         walk.seen.add(source)
@@ -124,9 +111,7 @@ def _resolve(name: str, text: str, base: Path, folder: Path) -> Path:
     if not source.is_relative_to(folder):
         raise InputError(f"{name}: its source {text[:200]!r} lies outside the VRT's folder; {hint}")
     if not source.exists():
-        raise InputError(
-            f"{name}: its source {text[:200]!r} does not exist; restore it, or build the VRT again"
-        )
+        raise InputError(f"{name}: its source {text[:200]!r} does not exist; restore it, or build the VRT again")
     return source
 
 
@@ -158,9 +143,7 @@ class _Reader:
         return self.found
 
     def _refuse(self, what: str) -> None:
-        raise InputError(
-            f"{self.name}: holds {what}, expected a plain mosaic; write it as GeoTIFF with gdal_translate"
-        )
+        raise InputError(f"{self.name}: holds {what}, expected a plain mosaic; write it as GeoTIFF with gdal_translate")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         node = _Node(_plain(tag), {_plain(key): value for key, value in attributes.items()})

@@ -51,7 +51,5 @@ def _polygons(polygons: Iterable[Any]) -> NDArray[np.object_]:
     polygon_ends = np.cumsum([0, *map(len, per_polygon)])
     numbers = chain.from_iterable(chain.from_iterable(rings))
     xy = np.fromiter(numbers, np.float64, count=2 * int(ring_ends[-1])).reshape(-1, 2)
-    result: NDArray[np.object_] = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, xy, (ring_ends, polygon_ends)
-    )
+    result: NDArray[np.object_] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, (ring_ends, polygon_ends))
     return result

@@ -1,6 +1,6 @@
 """Peak memory of a class-raster run at width 10 000, and whether it grows with height.
 
-    python -m tests.benchmarks.segment_memory [--width 10000] [--heights 2000 8000]
+python -m tests.benchmarks.segment_memory [--width 10000] [--heights 2000 8000]
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def main() -> None:
             scene = write_scene(folder / "scene.tif", height, given.width)
             command = [sys.executable, "-m", "geoseg", "segment", str(scene), "--overwrite", "--json"]
             run = subprocess.run(
-                [*command, "--raster", str(folder / "classes.tif")], check=True, capture_output=True, text=True
+                [*command, "--raster", str(folder / "classes.tif")],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             report = json.loads(run.stdout)
             peaks[height] = report["peak_rss_mb"]

@@ -1,6 +1,6 @@
 """Start-up: ``geoseg --help`` and a 572 × 572 scene to a GeoPackage, each as a whole process.
 
-    python -m tests.benchmarks.startup [--rounds 5]
+python -m tests.benchmarks.startup [--rounds 5]
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ def main() -> None:
         geoseg = [sys.executable, "-m", "geoseg"]
         jobs = {
             "geoseg --help": [*geoseg, "--help"],
-            "572 x 572 to GeoPackage": [*geoseg, "segment", str(scene), "--out", str(folder / "c.gpkg"), "--overwrite"],
+            "572 x 572 to GeoPackage": [
+                *geoseg,
+                "segment",
+                str(scene),
+                "--out",
+                str(folder / "c.gpkg"),
+                "--overwrite",
+            ],
         }
         seconds: dict[str, list[float]] = {job: [] for job in jobs}
         for _ in range(given.rounds + 1):
