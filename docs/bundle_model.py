@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geoseg.layers.publish import published
 from geoseg.learn.datasets import LabelledImage, demo_images
-from geoseg.learn.scores import Confusion
-from geoseg.model.card import ModelCard
 from geoseg.model.file import load_card, load_model, model_path, save_model
+
+if TYPE_CHECKING:
+    from geoseg.learn.scores import Confusion
+    from geoseg.model.card import ModelCard
 
 UNSEEN = range(100, 116)
 DOMAIN = (

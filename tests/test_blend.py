@@ -386,9 +386,14 @@ def onto(scores, target, *, valid=None, heights=(), wanted=None, seen=None, grid
     seen = seen or Window(0, 0, *grid)
     wanted = wanted or Window(0, 0, *target)
     valid = np.ones(scores.shape[1:], bool) if valid is None else valid
-    rows = strips(scores, valid, heights, seen.row)
-    result = joined(onto_grid(rows, grid, target, seen, wanted), wanted)
-    assert next(rows, None) is None, "the reader must come to its end"
+    ended = []
+
+    def rows():
+        yield from strips(scores, valid, heights, seen.row)
+        ended.append(True)
+
+    result = joined(onto_grid(rows(), grid, target, seen, wanted), wanted)
+    assert ended, "the reader must come to its end, where it looks whether the scene has changed"
     return result
 
 

@@ -38,8 +38,8 @@ def commands() -> list[tuple[str, str]]:
         if page.name == "commands.md":
             continue
         text = page.read_text(encoding="utf-8")
-        lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.splitlines()]
-        lines += re.findall(r"^    (geoseg .*)$", text, re.M) + re.findall(r"`(geoseg [a-z]+ [^`]*)`", text)
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+        lines += re.findall(r"^    (geoseg .*)$", text, re.MULTILINE) + re.findall(r"`(geoseg [a-z]+ [^`]*)`", text)
         for line in lines:
             found += [(page.name, part.strip()) for part in line.split("&&") if re.search(r"\bgeoseg [a-z]", part)]
     return found
@@ -67,7 +67,7 @@ def test_there_are_commands_to_check():
 
 
 def test_the_readme_has_its_two_commands():
-    blocks = re.findall(r"```sh\n(.*?)```", (TOP / "README.md").read_text(encoding="utf-8"), re.S)
+    blocks = re.findall(r"```sh\n(.*?)```", (TOP / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     one_line = [block.strip() for block in blocks if block.count("\n") == 1]
     assert sum("pip install" in line and "segment sample_data/scene.tif" in line for line in one_line) == 1
     assert sum("pip install" in line and "pytest" in line for line in one_line) == 1

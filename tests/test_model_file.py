@@ -194,7 +194,7 @@ def test_a_file_without_a_card(stored):
         '{"schema": 1}',
         '{"schema": 2}',
         '{"schema": "1"}',
-        pytest.param("[" * 100_000, id="deep", marks=pytest.mark.xfail(strict=True, reason="ends in a RecursionError")),
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_a_card_that_is_no_card(stored, text):
@@ -303,12 +303,10 @@ UNNOTICED = [
     ("training", "much"),
     ("window", "large"),
 ]
-"""The same, but still believed when a card is loaded."""
-
-UNCHECKED = pytest.mark.xfail(strict=True, reason="a card's values are not checked for their type and for NaN")
+"""The same, of kinds that are easily believed."""
 
 
-@pytest.mark.parametrize(("field", "value"), [*WRONG, *(pytest.param(*wrong, marks=UNCHECKED) for wrong in UNNOTICED)])
+@pytest.mark.parametrize(("field", "value"), [*WRONG, *UNNOTICED])
 def test_a_card_whose_values_mean_nothing(stored, field, value):
     plain = copy.deepcopy(card_to_json(load_card(stored)))
     *rooms, last = field.split(".")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from geoseg.cli.options import json_option, talk_options
+from geoseg.cli.options import FiniteRange, json_option, talk_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--resolution",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="METRES",
     help="Ground pixel on which two vector files are compared.  [default: 1]",
 )

@@ -69,12 +69,11 @@ def geoseg() -> None:
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
 
 
-def _show(error: BaseException) -> None:
+def _show(error: BaseException, sentence: str | None = None) -> None:
     """Write one sentence to standard error; the traceback too when ``-vv`` was given."""
-    sentence = " ".join(str(error).split())
-    click.echo(f"geoseg: {sentence}", err=True)
+    click.echo("geoseg: " + " ".join((sentence or str(error)).split()), err=True)
     if logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
-        traceback.print_exception(error)
+        click.echo("".join(traceback.format_exception(error)), err=True)
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
@@ -118,5 +117,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         _leave(130)
     except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1
-        _show(type(error)(f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}"))
+        _show(error, f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}")
         _leave(1)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from geoseg.cli.area_option import AreaType
-from geoseg.cli.options import creation_option, json_option, out_option, overwrite_option, talk_options
+from geoseg.cli.options import FiniteRange, creation_option, json_option, out_option, overwrite_option, talk_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -129,14 +129,14 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 )
 @click.option(
     "--simplify-px",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=1.0,
     show_default=True,
     help="How much outlines are simplified, in pixels; 0 follows the pixels.",
 )
 @click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
-@click.option("--max-pixels", type=click.FloatRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")
+@click.option("--max-pixels", type=FiniteRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")
 @click.option(
     "--on-read-error",
     type=click.Choice(["fail", "nodata"]),

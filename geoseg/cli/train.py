@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geoseg.cli.options import out_option, overwrite_option, talk_options
+from geoseg.cli.options import FiniteRange, out_option, overwrite_option, talk_options
 
 
 @click.command("train")
@@ -23,7 +23,7 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
 )
 @click.option(
     "--demo-share",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.25,
     show_default=True,
     help="Share of chips cut from made-up scenes, where there are any.",
@@ -33,7 +33,7 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
 @click.option("--chip", type=click.IntRange(32, 2048), default=256, show_default=True, help="Size of a chip in pixels.")
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=2e-3,
     show_default=True,
     help="Peak learning rate.",

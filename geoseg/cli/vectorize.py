@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from geoseg.cli.area_option import AreaType, areas_by_name
-from geoseg.cli.options import json_option, out_option, overwrite_option, talk_options
+from geoseg.cli.options import FiniteRange, json_option, out_option, overwrite_option, talk_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,7 +31,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--simplify-px",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     default=1.0,
     show_default=True,
     help="How much outlines are simplified, in pixels; 0 follows the pixels.",

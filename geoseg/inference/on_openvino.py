@@ -63,7 +63,11 @@ class OpenVINONetwork:
         if runs_on.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(runs_on.threads)
         self._requests: dict[str, Any] = {}
-        self._compile: Callable[[str], Any] = lambda answer: core.compile_model(_graph(model, shape, answer), "CPU", settings)
+
+        def compiled(answer: str) -> Any:
+            return core.compile_model(_graph(model, shape, answer), "CPU", settings)
+
+        self._compile: Callable[[str], Any] = compiled
         self._dtype = np.uint8 if model.card.takes_uint8 else np.float32
 
     def decide(self, pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,10 +90,9 @@ def _cut(x: Tensor, edge: int) -> Tensor:
 
 
 def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as wrong:
-        raise UsageError(f"--device: {name!r} is not a device; use auto, cpu, mps, cuda or cuda:N") from wrong
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,2})?", name):
+        raise UsageError(f"--device: {name!r} is not a device; use auto, cpu, mps, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use auto or cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -98,7 +98,10 @@ def choose_blend(wanted: WindowRequest, *, radius: int, stride: int) -> tuple[Bl
     if blend == "exact" and not fits:
         if radius == 0:
             raise ModelError("--blend exact: the model's receptive radius is not known; use --blend taper or crop")
-        need = f"--overlap of at least {2 * exact_halo} and a --window of at least {2 * exact_halo + stride}"
+        least = max(halo, exact_halo)
+        need = (
+            f"--overlap of at least {2 * exact_halo} and, with that of {2 * least}, a --window of {2 * least + stride}"
+        )
         raise UsageError(f"--blend exact: this model needs an {need}; or use --blend crop or taper")
     if blend != "exact" and wanted.overlap is None:
         halo = -(-TAPER_HALO // stride) * stride

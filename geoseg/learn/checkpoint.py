@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from geoseg.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 
@@ -23,20 +24,22 @@ def store(path: Path, state: dict[str, Any]) -> None:
     half.replace(path)
 
 
-def recall(path: Path) -> dict[str, Any] | None:
+def recall(path: Path, entries: Collection[str]) -> dict[str, Any] | None:
     """Return the stored state, or None where there is none; nothing in the file is executed.
 
     Raises:
-        InputError: the file is there but cannot be read.
+        InputError: the file is there but cannot be read, or is no state with these entries.
     """
     import torch
 
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as wrong:
         raise InputError(
             f"{path}: is no checkpoint of this version; remove its folder to start anew ({wrong})"
         ) from wrong
+    if not isinstance(state, dict) or set(state) != set(entries):
+        raise InputError(f"{path}: is no checkpoint of this version; remove its folder to start anew")
     return state

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import geoseg
-from geoseg.errors import UsageError
+from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.layers.publish import check_target, published
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.datasets import LabelledImage, demo_images, read_dubai
@@ -58,6 +58,8 @@ def fit(request: FitRequest, tell: Callable[[int, int], None] = lambda _done, _t
     check_target(request.out, overwrite=request.overwrite)
     lesson, start, spec = _prepare(request)
     folder = request.out.with_name(request.out.name + ".run")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, but the run keeps its checkpoints in a folder of that name")
     if request.restart and folder.is_dir():
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
@@ -66,7 +68,8 @@ def fit(request: FitRequest, tell: Callable[[int, int], None] = lambda _done, _t
     scores = []
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out)
-        split = f"held-out tiles {', '.join(request.hold_out)}, whole images, native resolution"
+        tiles = ", ".join(request.hold_out)
+        split = f"tiles held out from training, but used to choose the best step: {tiles}; whole images"
         scores = [{"split": split, **confusion.to_json()}]
     card = _card(request, lesson, spec, scores)
     with published(request.out, overwrite=request.overwrite) as half:
@@ -93,12 +96,24 @@ def _prepare(request: FitRequest) -> tuple[Lesson, dict[str, Any] | None, Networ
     start = None
     if request.init is not None:
         model = load_model(request.init)
-        if [c.value for c in model.card.legend] != [c.value for c in DEFAULT_LEGEND]:
-            raise UsageError(f"--init: {request.init} has other classes than this data set")
+        _check_init(model.card, request.init)
         spec, mean, std = model.card.network, model.card.mean, model.card.std
         start = {name: torch.from_numpy(tensor.copy()) for name, tensor in model.weights.items()}
     learned += demo_images(request.demo_scenes)
     return Lesson(DEFAULT_LEGEND, learned, held_out, mean, std), start, spec
+
+
+def _check_init(card: ModelCard, name: str) -> None:
+    """Refuse a model to begin with that expects other images than the data set's."""
+    expected = {
+        "classes": [entry.name for entry in DEFAULT_LEGEND],
+        "bands": ["red", "green", "blue"],
+        "values": [0, 255],
+    }
+    found = {"classes": [entry.name for entry in card.legend], "bands": [*card.bands], "values": [*card.value_range]}
+    for noun, wanted in expected.items():
+        if found[noun] != wanted:
+            raise ModelError(f"--init {name}: its {noun} are {found[noun]}, those of this data set are {wanted}")
 
 
 def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -111,8 +126,10 @@ def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], t
         total += values.sum(1)
         squares += (values**2).sum(1)
         count += values.shape[1]
+    if count == 0:
+        raise InputError(f"{images[0].name} and the other images: not one labelled pixel, so there is nothing to learn")
     mean = total / count
-    std = np.sqrt(squares / count - mean**2)
+    std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1.0)  # images of one flat colour
     return tuple(round(float(v), 3) for v in mean), tuple(round(float(v), 3) for v in std)
 
 

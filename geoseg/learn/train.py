@@ -6,11 +6,12 @@ average of the weights, and the average that scores best on held-out images is k
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from geoseg.model.network import NetworkSpec
 
 log = logging.getLogger(__name__)
+
+CHECKPOINT = "last.pt"
+HISTORY = "history.jsonl"
+_STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +97,16 @@ def train(
     if start is not None:
         net.load_state_dict(start, strict=False)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    settings = json.dumps([asdict(spec), asdict(recipe), asdict(chips), [i.name for i in lesson.images]])
-    state = _resume(folder / "last.pt", settings)
     averaged = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     best, best_score, first = averaged, -math.inf, 0
+    settings = _fingerprint(net, lesson, recipe, chips)
+    state = checkpoint.recall(folder / CHECKPOINT, _STATE)
     if state is not None:
+        if state["settings"] != settings:
+            raise UsageError(f"{folder / CHECKPOINT}: is of other settings or images; give the same ones, or --restart")
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        averaged, best, best_score, first = (
-            state["averaged"],
-            state["best"],
-            state["best_score"],
-            state["step"],
-        )
+        averaged, best, best_score, first = (state[name] for name in ("averaged", "best", "best_score", "step"))
         log.info("%s: going on after step %d", folder, first)
 
     shares = _chances(lesson.images, recipe.demo_share)
@@ -134,28 +136,11 @@ def train(
             tell(step + 1, recipe.steps)
             if (step + 1) % recipe.check_every and step + 1 < recipe.steps:
                 continue
-            record: dict[str, Any] = {"step": step + 1, "loss": round(running, 4)}
-            score = 0.0
-            if lesson.held_out:
-                confusion = score_images(spec, averaged, lesson, lesson.held_out)
-                record |= {"pixel_accuracy": confusion.pixel_accuracy, "mean_iou": confusion.mean_iou}
-                record |= {"iou": [round(float(v), 4) for v in confusion.iou]}
-                score = confusion.mean_iou
+            score = _score(spec, averaged, lesson, {"step": step + 1, "loss": round(running, 4)}, folder)
             if not lesson.held_out or score > best_score:
                 best, best_score = {name: t.clone() for name, t in averaged.items()}, score
-            _note(folder / "history.jsonl", record)
-            checkpoint.store(
-                folder / "last.pt",
-                {
-                    "settings": settings,
-                    "step": step + 1,
-                    "net": net.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "averaged": averaged,
-                    "best": best,
-                    "best_score": best_score,
-                },
-            )
+            kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score)
+            checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
     return best
 
 
@@ -178,11 +163,36 @@ def score_images(
     return confusion
 
 
-def _resume(path: Path, settings: str) -> dict[str, Any] | None:
-    state = checkpoint.recall(path)
-    if state is not None and state["settings"] != settings:
-        raise UsageError(f"{path}: belongs to a run with other settings; give the same ones, or --restart")
-    return state
+def _score(
+    spec: NetworkSpec, weights: dict[str, Tensor], lesson: Lesson, record: dict[str, Any], folder: Path
+) -> float:
+    """Note how the run stands and return its mean IoU on held-out images; 0 where nothing is held out."""
+    score = 0.0
+    if lesson.held_out:
+        confusion = score_images(spec, weights, lesson, lesson.held_out)
+        score = confusion.mean_iou
+        record |= {
+            "pixel_accuracy": confusion.pixel_accuracy,
+            "mean_iou": score,
+            "iou": confusion.iou.round(4).tolist(),
+        }
+    with (folder / HISTORY).open("a", encoding="utf-8") as history:
+        history.write(json.dumps(record) + "\n")
+    log.info("%s", ", ".join(f"{key} {value}" for key, value in record.items()))
+    return score
+
+
+def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan) -> str:
+    """Return a digest of everything that makes a run what it is: a run goes on only where all of it is the same."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((net.spec, recipe, chips, lesson.legend, lesson.mean, lesson.std)).encode())
+    for image in (*lesson.images, *lesson.held_out):
+        digest.update(image.name.encode())
+        digest.update(image.pixels.tobytes())
+        digest.update(image.labels.tobytes())
+    for tensor in net.state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _normalized(pixels: NDArray[np.float32], lesson: Lesson) -> Tensor:
@@ -232,9 +242,3 @@ def _move_average(averaged: dict[str, Tensor], current: dict[str, Tensor], decay
             averaged[name].lerp_(tensor, 1 - decay)
         else:
             averaged[name].copy_(tensor)
-
-
-def _note(path: Path, record: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as history:
-        history.write(json.dumps(record) + "\n")
-    log.info("%s", ", ".join(f"{key} {value}" for key, value in record.items()))

@@ -6,14 +6,20 @@ The card is JSON in the metadata of the model file; its schema stands in ``docs/
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.errors import GeosegError, ModelError
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import Legend, MapClass
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SCHEMA = 1
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class ModelCard:
             or len(self.std) != len(self.bands)
         ):
             raise ModelError(f"card of {self.name!r}: bands, mean and std do not match the network's bands")
+        if len(self.domain.color_mean) != len(self.bands):
+            raise ModelError(f"card of {self.name!r}: the domain's colours do not match its bands")
         if len(self.legend) != self.network.classes:
             raise ModelError(f"card of {self.name!r}: the legend does not match the network's classes")
         if not self.value_range[0] < self.value_range[1] or any(s <= 0 for s in self.std) or self.resolution_m <= 0:
@@ -93,32 +101,78 @@ def card_from_json(plain: dict[str, Any]) -> ModelCard:
     Raises:
         ModelError: the schema is newer, or a field is missing or of the wrong kind.
     """
-    values = dict(plain)
-    if values.pop("schema", None) != SCHEMA:
+    if plain.get("schema") != SCHEMA:
         raise ModelError(
             f"model card: schema {plain.get('schema')!r} is not {SCHEMA}; this geoseg is too old or too new"
         )
+    known = {"schema", *(entry.name for entry in fields(ModelCard))}
+    if surplus := sorted(set(plain) - known):
+        raise ModelError(f"model card: the field {surplus[0]!r} is not part of schema {SCHEMA}")
     try:
-        network = dict(values.pop("network"))
-        network["widths"] = tuple(network["widths"])
-        domain = values.pop("domain")
-        legend = Legend(tuple(MapClass(**entry) for entry in values.pop("legend")))
-        tuples: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("bands", "value_range", "mean", "std")}
+        bands = _list(plain, "bands", _text)
+        domain, network = plain["domain"], plain["network"]
         return ModelCard(
-            network=NetworkSpec(**network),
+            name=_text(plain["name"]),
+            version=_text(plain["version"]),
+            network=NetworkSpec(**{**network, "widths": _list(network, "widths", _whole)}),
+            bands=bands,
+            value_range=_pair(plain["value_range"]),
+            mean=_list(plain, "mean", _number),
+            std=_list(plain, "std", _number),
+            resolution_m=_number(plain["resolution_m"]),
+            legend=Legend(tuple(MapClass(**entry) for entry in plain["legend"])),
+            receptive_radius=_whole(plain["receptive_radius"]),
             domain=Domain(
-                resolution_m=tuple(domain["resolution_m"]),
-                color_mean=tuple(tuple(pair) for pair in domain["color_mean"]),
-                text=domain["text"],
+                resolution_m=_pair(domain["resolution_m"]),
+                color_mean=_list(domain, "color_mean", _pair),
+                text=_text(domain["text"]),
             ),
-            legend=legend,
-            **tuples,
-            **values,
+            license=_text(plain["license"]),
+            window=None if plain["window"] is None else _whole(plain["window"]),
+            quantization=None if plain["quantization"] is None else _object(plain["quantization"]),
+            training=_object(plain["training"]),
+            scores=list(_list(plain, "scores", _object)),
+            tensors_sha256=_text(plain["tensors_sha256"]),
         )
     except (KeyError, TypeError, ValueError) as wrong:
-        if isinstance(wrong, GeosegError):
-            raise ModelError(f"model card: {wrong}") from wrong
-        raise ModelError(f"model card: it does not follow schema {SCHEMA} ({wrong})") from wrong
+        what = f"{wrong}" if isinstance(wrong, GeosegError) else f"it does not follow schema {SCHEMA} ({wrong!r})"
+        raise ModelError(f"model card: {what}") from wrong
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a number")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r} is not a whole number of at least 0")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not an object")
+    return value
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError(f"{value!r} is not two numbers")
+    return _number(value[0]), _number(value[1])
+
+
+def _list(plain: dict[str, Any], name: str, kind: Callable[[Any], Item]) -> tuple[Item, ...]:
+    if not isinstance(plain[name], list):
+        raise TypeError(f"{name} is {plain[name]!r}, not a list")
+    return tuple(kind(value) for value in plain[name])
 
 
 def dump(card: ModelCard) -> str:
@@ -130,7 +184,7 @@ def load(text: str) -> ModelCard:
     """Return the card stored as text in a model file; raises ModelError."""
     try:
         plain = json.loads(text)
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise ModelError(f"model card: it is not JSON ({wrong})") from wrong
     if not isinstance(plain, dict):
         raise ModelError("model card: it is not a JSON object")
