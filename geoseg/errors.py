@@ -42,7 +42,10 @@ class BatchError(GeosegError):
     exit_code = 6
 
 
-class Interrupted(GeosegError):  # noqa: N818 - named like KeyboardInterrupt, which it stands for
-    """Raised in the main thread when a signal asks the run to stop; leaves no partial output behind."""
+class Interrupted(BaseException):
+    """Raised in the main thread when a signal asks the run to stop; leaves no partial output behind.
+
+    Like KeyboardInterrupt it is no Exception, so that no handler of a library's errors takes it for one.
+    """
 
     exit_code = 130

@@ -14,7 +14,8 @@ from geoseg.inference import decide as decide_module
 from geoseg.inference.blend import ScoreRows, class_values, decided_rows, scored_rows
 from geoseg.inference.decide import decide, network_window, onto_grid
 from geoseg.inference.flips import FlippedNetwork
-from geoseg.inference.network import RunsOn, WindowShape, build_network
+from geoseg.inference.network import RunsOn, WindowShape
+from geoseg.inference.runtime import build_network
 from geoseg.inference.windows import WindowRequest, plan_windows
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet

@@ -29,6 +29,8 @@ def test_every_verb_and_flag_is_on_the_page_of_commands(name):
         if isinstance(option, click.Option):
             assert all(flag in section for flag in option.opts), option.opts
             assert option.help, f"{name}: {option.opts} has no help"
+            told = option.help.replace("\n", " ").split("  [")[0]
+            assert "".join(told.split()) in "".join(section.split()), f"write docs/commands.md again: {option.opts}"
 
 
 def commands() -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from rasterio.crs import CRS
 from geoseg.errors import InputError, OutputError, UsageError
 from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import published
-from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter
+from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster, is_confidence
 from geoseg.layers.styles import qml
 from geoseg.layers.vector import check_layers, driver_of, write_layers
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Legend, MapClass, Polygons
@@ -142,6 +142,7 @@ def test_a_confidence_raster_is_percents(tmp_path):
     with rasterio.open(tmp_path / "confidence.tif") as raster:
         assert raster.nodata == 255
         assert raster.tags()["A"] == "b"
+        assert is_confidence(raster)
         assert raster.overviews(1) == [2]
         np.testing.assert_array_equal(raster.read(1), percents)
     with pytest.raises(ValueError, match="without confidence"):
@@ -177,6 +178,22 @@ def test_creation_options_win_and_unknown_ones_are_refused(tmp_path):
         write_classes(tmp_path / "c.tif", classes, options={"compress": "jpeg"})
     with pytest.raises(OutputError, match="incomplete"):
         write_classes(tmp_path / "d.tif", classes, options={"NBITS": "1"})
+    with rasterio.open(path) as raster:
+        assert not is_confidence(raster)
+
+
+@pytest.mark.parametrize("option", [{"BLOCKXSIZE": "17"}, {"blockysize": "8"}, {"BLOCKXSIZE": "-16"}])
+def test_a_tile_that_cannot_be_is_a_usage_error(tmp_path, option):
+    with pytest.raises(UsageError, match=f"--co {next(iter(option))}="):
+        write_classes(tmp_path / "a.tif", some_classes(40, 30), options=option)
+
+
+def test_rasters_have_the_ending_of_a_geotiff():
+    for path in ("a.tif", Path("b.TIFF")):
+        check_raster(path)
+    for path in ("a.png", Path("a.tif.jp2"), "tif"):
+        with pytest.raises(UsageError, match=r"use one of \.tif, \.tiff"):
+            check_raster(path)
 
 
 def test_missing_and_misplaced_rows_are_refused(tmp_path):
@@ -427,6 +444,17 @@ def test_geojson_refuses_a_crs_it_cannot_name(tmp_path):
     check_layers(tmp_path / "map.gpkg", grid(crs="no code"), rfc7946=False)
     with pytest.raises(UsageError, match="--rfc7946"):
         check_layers(tmp_path / "map.gpkg", grid(), rfc7946=True)
+
+
+@pytest.mark.parametrize("rfc7946", [True, False])
+def test_geojson_refuses_a_local_crs_without_advising_what_would_not_help(tmp_path, rfc7946):
+    for refusal in (
+        lambda: check_layers(tmp_path / "map.geojson", grid(crs="local"), rfc7946=rfc7946),
+        lambda: write(tmp_path / "map.geojson", crs="local", rfc7946=rfc7946),
+    ):
+        with pytest.raises(OutputError, match=r"local CRS .* write \.gpkg$"):
+            refusal()
+    assert not list(tmp_path.iterdir())
 
 
 def test_layer_options_win_and_unknown_ones_are_refused(tmp_path):

@@ -14,9 +14,10 @@ import torch
 from geoseg.errors import ModelError, UsageError
 from geoseg.inference import on_openvino, on_torch
 from geoseg.inference.margins import decoder_margins
-from geoseg.inference.network import RunsOn, WindowShape, build_network
+from geoseg.inference.network import RunsOn, WindowShape
 from geoseg.inference.on_openvino import OpenVINONetwork
 from geoseg.inference.on_torch import TorchNetwork
+from geoseg.inference.runtime import build_network
 from geoseg.learn.radius import measure_radius
 from geoseg.model.file import folded
 from geoseg.model.network import NetworkSpec
@@ -255,7 +256,8 @@ def report(**more):
 """
 
 BUILD = """
-from geoseg.inference.network import RunsOn, WindowShape, build_network
+from geoseg.inference.network import RunsOn, WindowShape
+from geoseg.inference.runtime import build_network
 from geoseg.model.file import load_model
 import numpy as np
 model = load_model(sys.argv[1])

@@ -14,7 +14,8 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
-from geoseg.inference.network import RunsOn, WindowShape, build_network
+from geoseg.inference.network import RunsOn, WindowShape
+from geoseg.inference.runtime import build_network
 from geoseg.inference.windows import WindowRequest
 from geoseg.model.file import load_model
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -126,6 +127,9 @@ def test_bad_scene(tmp_path, kind):
         (["--model", "missing.safetensors"], 5),
         (["--rfc7946"], 2),
         (["--co", "nonsense"], 2),
+        (["--co", "COMPRESS=ZSTD"], 2),
+        (["--bounds", "nan", "2", "0", "3"], 2),
+        (["--resolution", "0.01"], 2),
         (["--no-such-flag"], 2),
     ],
 )
@@ -211,6 +215,31 @@ def test_a_jpeg_named_tif_with_its_sidecar(tmp_path):
     assert run(tmp_path / "s.tif", "--raster", tmp_path / "c.tif")[0] == 0
     with rasterio.open(tmp_path / "c.tif") as raster:
         assert raster.crs == "EPSG:32640"
+
+
+def test_every_flag_has_its_environment_variable(tmp_path):
+    scene = write(tmp_path / "s.tif")
+    given = {"JSON": "1", "CO": "COMPRESS=ZSTD", "RASTER": str(tmp_path / "c.tif"), "WINDOW": "320", "TTA": "1"}
+    settings = {f"GEOSEG_SEGMENT_{name}": value for name, value in given.items()}
+    result = CliRunner().invoke(geoseg, ["segment", str(scene)], env=settings, auto_envvar_prefix="GEOSEG")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["window"] == [256, 272]
+    with rasterio.open(tmp_path / "c.tif") as raster:
+        assert raster.compression.name == "zstd"
+
+
+@pytest.mark.parametrize("level", ["-q", "-qq"])
+def test_quiet(tmp_path, level):
+    code, said = run(write(tmp_path / "s.tif"), "--raster", tmp_path / "c.tif", level)
+    assert (code, said) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+    scene = write(tmp_path / "s.tif")
+    command = f"{sys.executable} -m geoseg info {scene} | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_rio_gives_the_same_codes(tmp_path):

@@ -206,11 +206,57 @@ def test_least_pixels_are_never_under_four_unless_everything_is_kept():
     assert least_pixels({1: 10, 2: 0.1, 3: 0, 4: 0.25}, 0.25) == {1: 40, 2: 4, 3: 0, 4: 4}
 
 
+def assert_nothing_small_is_left(classes, least):
+    """Every region is large enough for its class, or has no neighbour but nodata and the frame."""
+    for polygon, value in rasterio.features.shapes(classes, connectivity=4):
+        inside = rasterio.features.geometry_mask([polygon], classes.shape, transform=Affine.identity(), invert=True)
+        if value and inside.sum() < least.get(int(value), 0):
+            padded = np.pad(inside, 1)
+            around = padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+            assert not classes[around & ~inside].any()
+
+
+@settings(max_examples=300, deadline=None)
+@given(rasters, st.dictionaries(st.integers(1, 3), st.integers(0, 40)))
+def test_no_region_below_its_classs_minimum_is_left_beside_another(classes, least):
+    before = classes.copy()
+    kept = sieve(classes, least)
+    assert kept.dtype == np.uint8
+    np.testing.assert_array_equal(classes, before)
+    np.testing.assert_array_equal(kept == 0, classes == 0)
+    assert_nothing_small_is_left(kept, least)
+    np.testing.assert_array_equal(sieve(kept, least), kept)
+
+
+@pytest.mark.parametrize("least", [{1: 100, 2: 500, 3: 50, 4: 25}, {1: 500, 4: 4}, {2: 3000}])
+@pytest.mark.parametrize("seed", range(2))
+def test_large_and_unlike_minimums_leave_nothing_small(seed, least):
+    classes = blobs(seed, classes=5)
+    kept = sieve(classes, least)
+    np.testing.assert_array_equal(kept == 0, classes == 0)
+    assert_nothing_small_is_left(kept, least)
+
+
 @settings(max_examples=100, deadline=None)
 @given(rasters, st.integers(2, 12))
-def test_the_sieve_of_one_threshold_is_gdals(classes, pixels):
-    expected = rasterio.features.sieve(classes, min(pixels, classes.size), mask=classes != 0, connectivity=4)
-    np.testing.assert_array_equal(sieve(classes, dict.fromkeys(range(1, 6), pixels)), expected)
+def test_large_regions_keep_their_pixels(classes, pixels):
+    kept = sieve(classes, dict.fromkeys(range(1, 4), pixels))
+    for polygon, _ in rasterio.features.shapes(classes, connectivity=4):
+        inside = rasterio.features.geometry_mask([polygon], classes.shape, transform=Affine.identity(), invert=True)
+        if inside.sum() >= pixels:
+            assert (kept[inside] == classes[inside]).all()
+
+
+def test_a_small_region_takes_the_class_of_its_largest_neighbour_and_of_equal_ones_the_first():
+    classes = np.array([[1] * 6 + [3] + [2] * 7], np.uint8)
+    np.testing.assert_array_equal(sieve(classes, {3: 4}), [[1] * 6 + [2] * 8])
+    np.testing.assert_array_equal(sieve(classes[:, :-1], {3: 4}), [[1] * 7 + [2] * 6])
+
+
+def test_a_row_of_equal_small_regions_takes_few_rounds():
+    classes = np.tile(np.array([1, 2], np.uint8), (1, 50_000))
+    kept = sieve(classes, {1: 40, 2: 40})
+    assert np.diff(np.flatnonzero(np.diff(kept[0]))).min() >= 40
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from geoseg.cli.area_option import EVERY, AreaType, areas_by_name
 from geoseg.cli.vectorize import command
 from geoseg.errors import InputError, OutputError, UsageError
-from geoseg.layers.raster import ClassRasterWriter
+from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid
@@ -87,6 +87,7 @@ def test_our_own_raster_comes_back_from_its_polygons(tmp_path, seed):
     )
     assert provenance["GEOSEG_MODEL"] == "tiny"
     assert provenance["simplify_px"] == 0
+    assert provenance["min_area_m2"] == {entry.name: 0 for entry in DEFAULT_LEGEND}
     assert "GEOSEG_LEGEND" not in provenance
 
 
@@ -161,6 +162,27 @@ def test_rasters_that_are_no_class_rasters_are_refused(tmp_path):
     assert "float32" in refusal(tmp_path, raster(tmp_path / "float.tif", classes, dtype="float32"))
     assert "int16" in refusal(tmp_path, raster(tmp_path / "short.tif", classes, dtype="int16"))
     assert "none.tif" in refusal(tmp_path, tmp_path / "none.tif")
+
+
+def test_our_own_confidences_are_not_taken_for_classes(tmp_path):
+    percents = np.random.default_rng(0).integers(20, 101, (40, 30)).astype(np.uint8)
+    place = Grid(rasterio.crs.CRS.from_epsg(32640).to_wkt(version="WKT2_2019"), PLACE, *percents.shape)
+    with ConfidenceWriter(tmp_path / "confidence.tif", place, {}, {}) as writer:
+        writer.write(ClassRows(0, percents, percents))
+    assert "holds confidences" in refusal(tmp_path, tmp_path / "confidence.tif")
+    classes = own_raster(tmp_path / "classes.tif", np.full((40, 30), 2, np.uint8))
+    run(tmp_path, classes, confidence=tmp_path / "confidence.tif")
+
+
+def test_a_link_as_result_is_reported_by_the_name_that_was_given(tmp_path):
+    try:
+        (tmp_path / "map.gpkg").symlink_to("blob")
+    except OSError:
+        pytest.skip("no symbolic links here")
+    report = run(tmp_path, own_raster(tmp_path / "classes.tif", patches()))
+    assert report.out == str(tmp_path / "map.gpkg")
+    assert (tmp_path / "map.gpkg").is_symlink()
+    assert len(pyogrio.list_layers(tmp_path / "map.gpkg")) == 6
 
 
 def test_a_truncated_raster_is_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -53,9 +55,18 @@ class LazyVerbs(click.Group):
         """Run the verb; under ``rio geoseg`` this is where errors become messages and exit codes."""
         try:
             return super().invoke(ctx)
-        except GeosegError as error:
+        except (GeosegError, Interrupted) as error:
             _show(error)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:  # the reader has seen enough (`| head`); click would call it a failure
+            _silence_stdout()
+            ctx.exit(0)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _silence_stdout()
+            _show(error, "standard output: no room left, so the results could not be listed; they are in place")
+            ctx.exit(4)
 
 
 # The name is explicit because `rio` lists a plug-in under its click command's own name.
@@ -84,12 +95,18 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     raise stopped
 
 
+def _silence_stdout() -> None:
+    """Send what is still to be written to standard output nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _leave(code: int) -> NoReturn:
     """End without letting a closed pipe (``| head``) turn into a second complaint."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
     sys.exit(code)
 
 
@@ -111,9 +128,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GeosegError as error:
         _show(error)
         _leave(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except (Interrupted, BrokenPipeError) as ended:
+        _silence_stdout()
+        _leave(getattr(ended, "exit_code", 0))
     except KeyboardInterrupt:
         _leave(130)
     except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1

@@ -18,6 +18,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+RESULT = logging.INFO + 5
+"""Level of the lines that sum a run up: shown by default, silent with -q."""
+
 
 class FiniteRange(click.FloatRange):
     """A range of numbers that NaN and infinity are not in."""
@@ -30,6 +33,16 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class FlagNamed(click.Option):
+    """An option whose environment variable is named after its flag, whatever its parameter is called."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of GEOSEG_VERB_FLAG."""
+        if self.envvar is None and ctx.auto_envvar_prefix is not None:
+            self.envvar = f"{ctx.auto_envvar_prefix}_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+        return super().resolve_envvar_value(ctx)
+
+
 def out_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]:
     """Return ``-o/--out``, with the verb's own words on what is written."""
     return click.option("-o", "--out", metavar="FILE", required=required, help=help_text)
@@ -37,7 +50,9 @@ def out_option(help_text: str, *, required: bool = True) -> Callable[[Any], Any]
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing results (refused otherwise).")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+json_option = click.option(
+    "--json", "as_json", cls=FlagNamed, is_flag=True, help="Print one JSON object on standard output."
+)
 
 
 def _creation_options(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -54,6 +69,7 @@ def _creation_options(_ctx: click.Context, _param: click.Parameter, given: tuple
 creation_option = click.option(
     "--co",
     "creation",
+    cls=FlagNamed,
     metavar="NAME=VALUE",
     multiple=True,
     callback=_creation_options,
@@ -70,11 +86,11 @@ class _StandardError(logging.Handler):
 
 
 def _talk(_ctx: click.Context, param: click.Parameter, count: int) -> int:
-    """Set the level of the package's log: warnings by default, each -v or -q moves it by one."""
+    """Set the level of the package's log: results and warnings by default, each -v or -q moves it by one."""
     log = logging.getLogger("geoseg")
     if not log.handlers:
         log.addHandler(_StandardError())
-        log.setLevel(logging.WARNING)
+        log.setLevel(RESULT)
         log.propagate = False
     step = 10 if param.name == "quiet" else -10
     log.setLevel(max(logging.DEBUG, log.level + step * count))

@@ -7,7 +7,9 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from geoseg.cli.options import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,12 +82,13 @@ def progress_on(kind: str, stage: str, unit: str) -> Iterator[Meter]:
         yield _Silent()
 
 
-def message(kind: str, text: str, level: str = "warning") -> None:
+def message(kind: str, text: str, level: Literal["result", "warning"] = "warning") -> None:
     """Tell a sentence beside the progress: as a JSON line where programs listen, else in plain words.
 
     Plain words obey ``-q``: they go through the package's log.
     """
     if kind == "json":
-        print(json.dumps({"event": "message", "level": level, "text": text}), file=sys.stderr, flush=True)  # noqa: T201
+        shown = "info" if level == "result" else level
+        print(json.dumps({"event": "message", "level": shown, "text": text}), file=sys.stderr, flush=True)  # noqa: T201
     else:
-        logging.getLogger("geoseg").warning("%s", text)
+        logging.getLogger("geoseg").log(RESULT if level == "result" else logging.WARNING, "%s", text)

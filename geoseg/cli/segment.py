@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +28,6 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
         if not 0 < metres < float("inf"):
             self.fail(f"{value!r} metres is not a pixel size", param, ctx)
         return metres
-
-
-class _Bands(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4, not before
-    """``3,2,1``: band numbers from 1, repeats allowed."""
-
-    name = "N,N,N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        try:
-            bands = tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a comma list of band numbers such as 3,2,1", param, ctx)
-        if min(bands) < 1:
-            self.fail(f"{value!r}: bands are numbered from 1", param, ctx)
-        return bands
 
 
 @click.command("segment")
@@ -91,7 +73,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]  # generic since click 
     show_default=True,
     help="exact: as one pass over the whole scene; crop: cut at the middle of the overlap; taper: average.",
 )
-@click.option("--bands", type=_Bands(), help="Bands to use as red, green, blue.  [default: by colour interpretation]")
+@click.option("--bands", metavar="N,N,N", help="Bands to use as red, green, blue.  [default: by colour interpretation]")
 @click.option(
     "--nodata",
     metavar="VALUE|none",
@@ -116,6 +98,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 @click.option(
     "--resolution",
     type=_Resolution(),
+    metavar="auto|native|METRES",
     default="auto",
     show_default=True,
     help="Ground pixel the network sees; auto resamples when the scene's differs by more than a quarter.",
@@ -163,23 +146,18 @@ def command(scene: Path, progress: str, as_json: bool, **given: Any) -> None:
     if given["allow_network"]:
         gdal_guard.allow_network()
     from geoseg.cli.progress import message, progress_on
+    from geoseg.cli.results import print_json, tell_layers
     from geoseg.cli.segment_request import request_from
     from geoseg.pipeline.segment import segment
 
     request = request_from(scene, given)
     with progress_on(progress, "segment", "window") as meter:
         report = segment(request, meter.at)
-    for warning in report.warnings:
-        message(progress, warning)
+    tell_layers(report, progress)
     if as_json:
-        click.echo(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False))
+        print_json(report.to_json())
         return
-    for layer in report.layers:
-        click.echo(f"{layer['name']}: {layer['features']} polygons, {layer['area_m2']:,.0f} m²", err=True)
-    rate = report.megapixels_per_second
-    click.echo(
-        f"{report.pixels / 1e6:.2f} megapixels in {report.seconds['total']:.1f} s ({rate:.2f} Mpx/s)",
-        err=True,
-    )
+    size, rate, seconds = report.pixels / 1e6, report.megapixels_per_second, report.seconds["total"]
+    message(progress, f"{size:.2f} megapixels in {seconds:.1f} s ({rate:.2f} Mpx/s)", "result")
     for path in request.output.paths:
         click.echo(path)

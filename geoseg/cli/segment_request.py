@@ -9,6 +9,7 @@ from geoseg.cli.area_option import areas_by_name
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
+from geoseg.scene.bands import parse_bands
 from geoseg.scene.stretch import parse_stretch
 from geoseg.scene.validity import parse_nodata
 
@@ -32,7 +33,7 @@ def request_from(scene: Path, given: Mapping[str, Any]) -> SegmentRequest:
         model=given["model"],
         reading=SceneRequest(
             options={
-                "bands": given["bands"],
+                "bands": None if given["bands"] is None else parse_bands(given["bands"]),
                 "nodata": None if given["nodata"] is None else parse_nodata(given["nodata"]),
                 "src_crs": given["src_crs"],
                 "stretch": parse_stretch(given["stretch"]),

@@ -13,6 +13,12 @@ from geoseg.cli.options import FiniteRange, out_option, overwrite_option, talk_o
 @click.argument("dataset", type=click.Path(path_type=Path))
 @out_option("The model file to write (.safetensors); the run keeps its checkpoints in FILE.run beside it.")
 @click.option("--init", metavar="MODEL", help="Model to begin with: a file, or 'default' for the bundled one.")
+@click.option(
+    "--resolution",
+    type=FiniteRange(0, min_open=True),
+    metavar="METRES",
+    help="Ground pixel of the images.  [default: that of --init, else 1]",
+)
 @click.option("--hold-out", metavar="TILE", multiple=True, help="Tile to score on and never train on; repeat for more.")
 @click.option(
     "--demo-scenes",
@@ -59,14 +65,15 @@ def command(
 ) -> None:
     """Train the U-Net on DATASET, or fine-tune a model on it.
 
-    DATASET is a folder in the Dubai layout: 'Tile N/images/*.jpg' beside 'Tile N/masks/*.png'. A run that was
-    stopped goes on where it was when the same command is given again.
+    DATASET is a folder in the Dubai layout: 'Tile N/images/NAME.jpg' (or .png, .tif) beside 'Tile N/masks/NAME.png',
+    painted building #3C1098, road #6EC1E4, water #E2A929, vegetation #FEDD3A, land #8429F6; black and #9B9B9B are
+    unlabelled. A run that was stopped goes on where it was when the same command is given again.
 
     \b
     $ geoseg train dubai --out mine.safetensors --hold-out "Tile 2"
     $ geoseg train mine --init default --steps 500 --learning-rate 5e-4 --out mine.safetensors
     """  # noqa: D301
-    from geoseg.cli.progress import progress_on
+    from geoseg.cli.progress import message, progress_on
     from geoseg.learn.chips import ChipPlan
     from geoseg.learn.fit import FitRequest, fit
     from geoseg.learn.train import Recipe
@@ -76,6 +83,7 @@ def command(
         dataset=dataset,
         out=Path(out),
         init=init,
+        resolution_m=settings["resolution"] if settings["resolution"] is None else float(settings["resolution"]),
         hold_out=hold_out,
         demo_scenes=int(settings["demo_scenes"]),
         widths=tuple(width * 2**level for level in range(5)),
@@ -91,8 +99,6 @@ def command(
     with progress_on(progress, "train", "step") as meter:
         card = fit(request, tell=meter.at)
     for score in card.scores:
-        click.echo(
-            f"{score['split']}: accuracy {score['pixel_accuracy']:.3f}, mean IoU {score['mean_iou']:.3f}",
-            err=True,
-        )
+        scored = f"accuracy {score['pixel_accuracy']:.3f}, mean IoU {score['mean_iou']:.3f}"
+        message(progress, f"{score['split']}: {scored}", "result")
     click.echo(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,8 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     $ geoseg vectorize classes.tif --out classes.gpkg
     $ geoseg vectorize landcover.tif --out trees.geojson --classes tree --min-area-m2 20 --simplify-px 0
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
-    from geoseg.cli.progress import message, progress_on
+    from geoseg.cli.progress import progress_on
+    from geoseg.cli.results import print_json, tell_layers
     from geoseg.pipeline.request import VectorRequest
     from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 
@@ -66,11 +66,8 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     )
     with progress_on(progress, "vectorize", "step") as meter:
         report = vectorize(request, meter.at)
-    for warning in report.warnings:
-        message(progress, warning)
+    tell_layers(report, progress)
     if as_json:
-        click.echo(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False))
+        print_json(report.to_json())
         return
-    for layer in report.layers:
-        click.echo(f"{layer['name']}: {layer['features']} polygons, {layer['area_m2']:,.0f} m²", err=True)
     click.echo(report.out)

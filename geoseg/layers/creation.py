@@ -6,6 +6,9 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterBlockError, RasterioError
+
 from geoseg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,10 +41,10 @@ def raster_options(options: Mapping[str, str], tile: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def watched_options(options: Mapping[str, str]) -> Iterator[None]:
-    """Refuse what GDAL only warns about while a file is created: an option it does not know.
+    """Refuse what GDAL only warns about while a file is created, and what rasterio does not even let it see.
 
     Raises:
-        UsageError: a name or a value is not one of the driver's.
+        UsageError: a name or a value is not one of the driver's, or a tile is no multiple of 16 pixels.
     """
     if not options:
         yield
@@ -54,11 +57,16 @@ def watched_options(options: Mapping[str, str]) -> Iterator[None]:
 
     log = logging.getLogger("rasterio._env")
     listener = Listener(logging.WARNING)
+    given = ", ".join(f"{name}={value}" for name, value in options.items())
     log.addHandler(listener)
     try:
         yield
+    except (RasterioError, CPLE_BaseError) as error:
+        named = any(name.upper() in str(error) for name in options)  # else it is about the file or the disk
+        if named or isinstance(error, RasterBlockError):
+            raise UsageError(f"--co {given}: {str(error).split(': ', 1)[-1]}") from error
+        raise
     finally:
         log.removeHandler(listener)
     if complaints:
-        given = ", ".join(f"{name}={value}" for name, value in options.items())
         raise UsageError(f"--co {given}: {complaints[0].split(' in ', 1)[-1]}")

@@ -22,6 +22,16 @@ _STEPS_PER_PIXEL = 100  # coordinates are rounded to a hundredth of a pixel
 _LONGITUDE_FIRST = ("EPSG:4326", "OGC:CRS84")
 
 
+def check_place(path: Path, wkt: str) -> None:
+    """Refuse a CRS from which no way leads to longitude and latitude, such as that of a building site.
+
+    Raises:
+        OutputError: there is none.
+    """
+    if pyproj.CRS(wkt).geodetic_crs is None:
+        raise OutputError(f"{path}: a local CRS has no place on the globe, as GeoJSON needs it; write .gpkg")
+
+
 def code_of(path: Path, wkt: str) -> str:
     """Return the code by which a ``crs`` member can name a CRS, such as ``EPSG:32640``.
 
@@ -30,6 +40,7 @@ def code_of(path: Path, wkt: str) -> str:
     """
     authority = pyproj.CRS(wkt).to_authority(min_confidence=100)
     if authority is None or authority[0] not in ("EPSG", "OGC"):
+        check_place(path, wkt)
         raise OutputError(f"{path}: GeoJSON cannot name a CRS without an EPSG code; write .gpkg, or add --rfc7946")
     return ":".join(authority)
 

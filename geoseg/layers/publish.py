@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from geoseg.errors import GeosegError, OutputError, UsageError
@@ -15,7 +16,6 @@ from geoseg.layers.temporary import remove_stale, remove_with_company, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["Publication", "check_target", "published"]
@@ -73,18 +73,19 @@ class Publication:
         """Return the temporary path to write what shall become ``path``; it has the same folder and ending.
 
         Args:
-            path: the final name.
+            path: the final name; where it is a symbolic link, the file it leads to is replaced and the link stays.
             verify: called with the temporary path before publishing; raises when the file is not sound.
 
         Raises:
             UsageError: two results of this run have the same name.
             OutputError: as `check_target`.
         """
-        path = check_target(path, overwrite=self._overwrite)
-        if any(same_file(path, other.path) for other in self._targets):
+        real = check_target(path, overwrite=self._overwrite)
+        if any(same_file(real, other.path) for other in self._targets):
             raise UsageError(f"{path}: is named for two results; give each its own file")
-        remove_stale(path)
-        target = _Target(path, temporary_beside(path), verify)
+        named = real.with_name(Path(path).name)  # the ending that was asked for, in the folder where the file lies
+        remove_stale(named)
+        target = _Target(real, temporary_beside(named), verify)
         self._targets.append(target)
         return target.temporary
 
@@ -113,7 +114,7 @@ class Publication:
             _verify(target)
         for target in self._targets:
             check_existing(target.path, overwrite=self._overwrite)
-            if is_geopackage(target.path):
+            if is_geopackage(target.temporary):
                 settle(target.path)
         with contextlib.ExitStack() as undo:
             for target in self._targets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, UsageError
 from geoseg.layers.creation import raster_options, watched_options
 from geoseg.layers.faults import writing
 from geoseg.layers.legend import legend_tags
@@ -21,7 +22,6 @@ from geoseg.vocabulary import NO_CONFIDENCE, NODATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -30,6 +30,25 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import ClassRows, Grid, Legend
 
 _TILE = 512  # pixels
+_ENDINGS = (".tif", ".tiff")
+_CONFIDENCE_TAGS = {"GEOSEG_CONTENT": "confidence"}
+
+
+def check_raster(path: str | Path) -> None:
+    """Refuse a name under which nobody would look for a GeoTIFF, the one format in which rasters are written.
+
+    Raises:
+        UsageError: another ending than .tif or .tiff.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in _ENDINGS:
+        raise UsageError(f"{path}: ends in {ending!r}, but rasters are GeoTIFF; use one of {', '.join(_ENDINGS)}")
+
+
+def is_confidence(raster: DatasetReader) -> bool:
+    """Tell whether a raster is one that `ConfidenceWriter` has written."""
+    tags = raster.tags()
+    return all(tags.get(name) == text for name, text in _CONFIDENCE_TAGS.items())
 
 
 class ClassRasterWriter:
@@ -80,14 +99,14 @@ class ClassRasterWriter:
 
 
 class ConfidenceWriter:
-    """A raster of confidences: uint8 whole percents, nodata 255.
+    """A raster of confidences: uint8 whole percents, nodata 255, tagged as what it is.
 
     A context manager; ``write`` takes strips in order. Memory is one row of tiles.
     """
 
     def __init__(self, path: Path, grid: Grid, tags: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create the file; arguments and errors are those of `ClassRasterWriter`."""
-        self._file = _RowFile(path, grid, NO_CONFIDENCE, tags, options)
+        self._file = _RowFile(path, grid, NO_CONFIDENCE, {**tags, **_CONFIDENCE_TAGS}, options)
 
     def write(self, rows: ClassRows) -> None:
         """Write the next strip; raises ValueError where it has no confidence."""

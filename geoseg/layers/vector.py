@@ -48,13 +48,14 @@ def check_layers(path: str | Path, grid: Grid, *, rfc7946: bool) -> None:
 
     Raises:
         UsageError: the ending names no format, or ``rfc7946`` is asked of another than GeoJSON.
-        OutputError: GeoJSON cannot name the CRS.
+        OutputError: GeoJSON cannot name the CRS, or nothing is known of its place on the globe.
     """
     driver = driver_of(path)
     if rfc7946 and driver != "GeoJSON":
         raise UsageError(f"{path}: --rfc7946 is about GeoJSON; {driver} keeps the scene's CRS")
-    if driver == "GeoJSON" and not rfc7946:
-        geojson.code_of(Path(path), grid.crs)
+    if driver == "GeoJSON":
+        check = geojson.check_place if rfc7946 else geojson.code_of
+        check(Path(path), grid.crs)
 
 
 def write_layers(
@@ -118,6 +119,7 @@ def _write_geojson(
     """Write one collection and return the notes on its CRS."""
     notes: list[str] = []
     if rfc7946:
+        geojson.check_place(path, grid.crs)
         crs, ours = grid.crs, {"RFC7946": "YES"}
     else:
         crs = geojson.code_of(path, grid.crs)

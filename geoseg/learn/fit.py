@@ -16,7 +16,7 @@ from geoseg.learn.datasets import LabelledImage, demo_images, read_dubai
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.train import Lesson, Recipe, score_images, train
 from geoseg.model.card import Domain, ModelCard
-from geoseg.model.file import load_model, save_model
+from geoseg.model.file import load_card, load_model, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -36,6 +36,8 @@ class FitRequest:
     out: Path
     init: str | None = None
     """Model to begin with: a file or ``default``; None begins with random weights."""
+    resolution_m: float | None = None
+    """Ground pixel of the images in metres; None takes that of the model to begin with, else ``GROUND_PIXEL_M``."""
     hold_out: tuple[str, ...] = ()
     """Groups (tiles) that are scored on and never trained on."""
     demo_scenes: int = 0
@@ -55,6 +57,8 @@ def fit(request: FitRequest, tell: Callable[[int, int], None] = lambda _done, _t
         ModelError: the model to begin with does not fit the data.
         OutputError: the model file cannot be written.
     """
+    if request.out.suffix != ".safetensors":
+        raise UsageError(f"{request.out}: a model file ends in .safetensors")
     check_target(request.out, overwrite=request.overwrite)
     lesson, start, spec = _prepare(request)
     folder = request.out.with_name(request.out.name + ".run")
@@ -138,6 +142,7 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, scores: list[d
     means = np.array([image.pixels.mean((1, 2)) for image in real])
     low, high = means.min(0), means.max(0)
     zoom = float(np.exp(request.chips.zoom))
+    pixel = request.resolution_m or (load_card(request.init).resolution_m if request.init else GROUND_PIXEL_M)
     return ModelCard(
         name=request.out.stem,
         version=geoseg.__version__,
@@ -146,13 +151,13 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, scores: list[d
         value_range=(0, 255),
         mean=lesson.mean,
         std=lesson.std,
-        resolution_m=GROUND_PIXEL_M,
+        resolution_m=pixel,
         legend=lesson.legend,
         receptive_radius=measure_radius(spec),
         domain=Domain(
-            resolution_m=(round(GROUND_PIXEL_M / zoom, 2), round(GROUND_PIXEL_M * zoom, 2)),
+            resolution_m=(round(pixel / zoom, 2), round(pixel * zoom, 2)),
             color_mean=tuple((round(float(a), 1), round(float(b), 1)) for a, b in zip(low, high, strict=True)),
-            text=f"Images like those of {request.dataset.name}, red, green and blue, at about 1 m",
+            text=f"Images like those of {request.dataset.name}, red, green and blue, at about {pixel:g} m",
         ),
         license="as the training data",
         training={

@@ -94,8 +94,9 @@ def train(
     """
     torch.manual_seed(chips.seed)
     net = UNet(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weight = _class_weights(lesson)
     if start is not None:
-        net.load_state_dict(start, strict=False)
+        net.load_state_dict(_reweighted(start, weight), strict=False)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     averaged = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     best, best_score, first = averaged, -math.inf, 0
@@ -110,7 +111,6 @@ def train(
         log.info("%s: going on after step %d", folder, first)
 
     shares = _chances(lesson.images, recipe.demo_share)
-    weight = _class_weights(lesson)
     to_index = _index_of(lesson.legend)
     running = 0.0
     with ThreadPoolExecutor(1) as ahead:
@@ -136,12 +136,13 @@ def train(
             tell(step + 1, recipe.steps)
             if (step + 1) % recipe.check_every and step + 1 < recipe.steps:
                 continue
-            score = _score(spec, averaged, lesson, {"step": step + 1, "loss": round(running, 4)}, folder)
+            record = {"step": step + 1, "loss": round(running, 4)}
+            score = _score(spec, _reweighted(averaged, 1 / weight), lesson, record, folder)
             if not lesson.held_out or score > best_score:
                 best, best_score = {name: t.clone() for name, t in averaged.items()}, score
             kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score)
             checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
-    return best
+    return _reweighted(best, 1 / weight)
 
 
 def score_images(
@@ -217,6 +218,16 @@ def _class_weights(lesson: Lesson) -> Tensor:
     weight = 1 / np.sqrt(shares)
     weight = np.minimum(weight, 5 * weight.min())
     return torch.tensor(weight / weight.mean(), dtype=torch.float32)
+
+
+def _reweighted(weights: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
+    """Return weights whose class odds are multiplied by ``weight``.
+
+    A loss weighted by α teaches odds that are α times too high for every class. Adding −log α to the last bias takes
+    that back, so that probabilities mean what they say (Menon et al., https://arxiv.org/abs/2007.07314); a run that
+    begins with such weights adds log α again.
+    """
+    return weights | {"head.bias": weights["head.bias"] + weight.log()}
 
 
 def _index_of(legend: Legend) -> NDArray[np.int64]:

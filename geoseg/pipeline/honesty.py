@@ -44,17 +44,19 @@ class Impression:
                 self._decided += known.size
             yield strip
 
-    def warnings(self, card: ModelCard, ground_pixel_m: float) -> list[str]:
+    def warnings(self, card: ModelCard, scene_pixel_m: float, seen_pixel_m: float) -> list[str]:
         """Return one sentence if the scene lies outside the model's domain, else nothing.
 
         Args:
             card: the model's card.
-            ground_pixel_m: of the scene as the network saw it.
+            scene_pixel_m: ground pixel of the scene; detail that it lacks, resampling does not bring.
+            seen_pixel_m: ground pixel that the network saw.
         """
         doubts = []
         low, high = card.domain.resolution_m
-        if not low * 0.95 <= ground_pixel_m <= high * 1.05:
-            doubts.append(f"its ground pixel of {ground_pixel_m:.3g} m is outside {low:g} to {high:g} m")
+        coarsest = max(scene_pixel_m, seen_pixel_m)
+        if not low * 0.95 <= coarsest <= high * 1.05:
+            doubts.append(f"its ground pixel of {coarsest:.3g} m is outside {low:g} to {high:g} m")
         if self._pixels:
             means = self._color / self._pixels
             known = zip(card.bands, means, card.domain.color_mean, strict=True)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from geoseg.errors import UsageError
-from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter
+from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.plan import least_areas
 from geoseg.vector.burn import final_classes
@@ -44,9 +44,14 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
         UsageError: an unknown ending, class or layer, or ``--rfc7946`` without GeoJSON.
         OutputError: the format cannot hold the CRS.
     """
+    chosen_classes(vectors, legend)
+    for raster in (output.raster, output.raster_final, output.confidence):
+        if raster is not None:
+            check_raster(raster)
+    if output.creation and not (output.has_rasters or output.raster_final):
+        raise UsageError("--co is about rasters; give it with --raster, --raster-final or --confidence")
     if output.layers is not None:
         check_layers(output.layers, grid, rfc7946=output.rfc7946)
-        chosen_classes(vectors, legend)
     elif output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)
@@ -114,7 +119,9 @@ def write_traced(
     if output.layers is not None:
         layers = [(entry, polygons.of_class(entry.value)) for entry in chosen_classes(vectors, legend)]
         provenance = report.provenance() | {
-            "min_area_m2": least_areas(vectors.min_area_m2, legend),
+            "min_area_m2": {
+                legend.by_value(v).name: area for v, area in least_areas(vectors.min_area_m2, legend).items()
+            },
             "simplify_px": vectors.simplify_px,
         }
         path = publication.add(output.layers)

@@ -87,6 +87,14 @@ class SegmentRequest:
     flips: bool = False
     """Average the answers to mirrored windows (``--tta``): four times the work."""
 
+    def said(self) -> list[str]:
+        """Return the choices that shape the result, as ``name value``, without those left to the defaults."""
+        reading = self.reading
+        choices = {name: reading.options.get(name) for name in ("bands", "nodata", "src_crs")}
+        choices |= {"resolution": None if reading.resolution == "auto" else reading.resolution}
+        choices |= {"bounds": reading.bounds, "aoi": reading.aoi and reading.aoi.name, "tta": self.flips or None}
+        return [f"{name} {value}" for name, value in choices.items() if value is not None]
+
 
 @dataclass(slots=True)
 class SegmentReport:
@@ -110,6 +118,8 @@ class SegmentReport:
     peak_rss_mb: float | None = None
     layers: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    """What the user asked for beyond the defaults, for provenance."""
 
     def provenance(self) -> dict[str, str]:
         """Return what a result should say about its making, as texts."""
@@ -119,11 +129,12 @@ class SegmentReport:
             "GEOSEG_MODEL": f"{self.model['name']} sha256:{self.model['sha256']}",
             "GEOSEG_RUN": f"{self.device} {self.precision}, {self.blend} window {self.window} overlap {self.overlap}",
             "GEOSEG_STRETCH": self.stretch,
+            "GEOSEG_OPTIONS": ", ".join(self.options) or "defaults",
         }
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__}
+        return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__ if name != "options"}
 
 
 def resolution_for(
@@ -133,15 +144,24 @@ def resolution_for(
 
     Raises:
         InputError: the scene is more than four times coarser than the model.
+        UsageError: it is more than four times coarser than the resolution asked for.
     """
     if wanted == "native":
         return None
-    target = card.resolution_m if wanted == "auto" else wanted
-    if ground_pixel_m > 4 * target:
-        raise InputError(
-            f"{name}: its pixels are {ground_pixel_m:.3g} m, over four times coarser than the model's {target:.3g} m; "
-            "use a finer image, or --resolution native to try anyway"
-        )
+    if wanted == "auto":
+        target = card.resolution_m
+        if ground_pixel_m > 4 * target:
+            raise InputError(
+                f"{name}: its pixels are {ground_pixel_m:.3g} m, over four times the model's {target:.3g} m; "
+                "use a finer image, or --resolution native to try anyway"
+            )
+    else:
+        target = wanted
+        if ground_pixel_m > 4 * target:
+            raise UsageError(
+                f"--resolution: {target:g} m is over four times finer than the {ground_pixel_m:.3g} m of {name}; "
+                "that would invent detail"
+            )
     if wanted == "auto" and 0.8 <= ground_pixel_m / target <= 1.25:
         return None
     return target

@@ -13,6 +13,7 @@ import geoseg
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import check_target, published
+from geoseg.layers.raster import is_confidence
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
@@ -93,7 +94,8 @@ def vectorize(
     """
     started = time.perf_counter()
     inputs = [path for path in (request.raster, request.confidence) if path is not None]
-    out = check_target(request.out, overwrite=request.overwrite, inputs=inputs)
+    out = request.out
+    check_target(out, overwrite=request.overwrite, inputs=inputs)
     raster = read_class_raster(request.raster, src_crs=request.src_crs)
     check_layers(out, raster.grid, rfc7946=request.rfc7946)
     chosen = _chosen(request.vectors, raster.legend)
@@ -116,7 +118,7 @@ def vectorize(
     provenance = raster.origin | {
         "GEOSEG_VERSION": geoseg.__version__,
         "GEOSEG_CLASSES": request.raster.name,
-        "min_area_m2": least,
+        "min_area_m2": {raster.legend.by_value(value).name: area for value, area in least.items()},
         "simplify_px": request.vectors.simplify_px,
     }
     with published(out, overwrite=request.overwrite) as path:
@@ -150,10 +152,13 @@ def read_class_raster(path: Path, *, src_crs: str | None = None) -> ClassRaster:
     Without a nodata value, 0 is nodata, as in our own rasters; where another is declared, 0 is a class.
 
     Raises:
-        InputError: more than one band, other pixels than uint8, no place on the ground, or unreadable.
+        InputError: more than one band, other pixels than uint8, our own confidences, no place on the ground, or
+            unreadable.
     """
     with open_raster(path) as raster:
         _check_band(raster, "one band of class values")
+        if is_confidence(raster):
+            raise InputError(f"{path}: holds confidences; give the class raster, and this one as --confidence")
         grid = grid_of(raster, src_crs=src_crs)
         values, valid = _read(raster)
         nodata = raster.nodata if raster.nodata is not None else NODATA

@@ -1,4 +1,8 @@
-"""Give regions too small to be worth keeping to their neighbours."""
+"""Give regions too small to be worth keeping to their neighbours.
+
+GDAL's sieve has one threshold for all classes and keeps small regions among small neighbours. Here regions are
+merged one after the other, the smallest first, on the graph of what touches what, until none is left to merge.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio.features
 
+from geoseg.vector.regions import Regions, components
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LEAST_PIXELS = 4  # less is noise at any resolution
+_SPREAD = 0x9E3779B1  # odd, so that numbers stay different when multiplied modulo 2**32
 
 
 def least_pixels(min_area_m2: Mapping[int, float], pixel_area_m2: float) -> dict[int, int]:
@@ -41,11 +46,63 @@ def sieve(classes: NDArray[np.uint8], least: Mapping[int, int]) -> NDArray[np.ui
         classes: shape (height, width), class values.
         least: smallest number of pixels worth keeping, by class value; classes not named are kept.
     """
-    seen = classes != NODATA
-    result = classes
-    for threshold in sorted({pixels for pixels in least.values() if pixels > 1}):
-        chosen = np.zeros(256, np.bool_)
-        chosen[[value for value, pixels in least.items() if pixels == threshold]] = True
-        merged = rasterio.features.sieve(result, min(threshold, classes.size), mask=seen, connectivity=4)
-        result = np.where(chosen[result], merged, result)
+    needed = np.zeros(256, np.int64)
+    needed[list(least)] = list(least.values())
+    needed[NODATA] = 0
+    if classes.size == 0 or needed.max() <= 1:
+        return classes
+    regions = Regions.of(classes)
+    values, sizes = regions.values, regions.sizes
+    small = sizes < needed[values]
+    if not small.any():
+        return classes
+    both_ways = np.concatenate((regions.contacts, regions.contacts[::-1]), axis=1)
+    # From small regions to what they touch: nothing else decides anything.
+    contacts = _distinct(both_ways[:, small[both_ways[0]] & (values[both_ways[1]] != NODATA)])
+    now = np.arange(len(values))  # the merged region of each region
+    while contacts.size:
+        values = _moved(values, sizes, contacts)
+        merged, count = components(len(values), contacts[:, values[contacts[0]] == values[contacts[1]]])
+        sizes = np.bincount(merged, weights=sizes, minlength=count).astype(np.int64)
+        values_then, values = values, np.zeros(count, np.uint8)
+        values[merged] = values_then
+        now = merged[now]
+        contacts = merged[contacts]
+        undecided = (sizes < needed[values])[contacts[0]] & (contacts[0] != contacts[1])
+        contacts = _distinct(contacts[:, undecided])
+    return regions.paint(values[now], classes.shape)
+
+
+def _moved(values: NDArray[np.uint8], sizes: NDArray[np.int64], contacts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the values after one round, in which a small region moves if it is smaller than all that it touches.
+
+    So no two that touch each other move at once. Among equal sizes the scattered number decides: in the order
+    of place, a row of equal regions would take as many rounds as it is long.
+
+    Args:
+        values: shape (n,), class values.
+        sizes: shape (n,), pixels.
+        contacts: shape (2, m), from every small region to each of its neighbours; sorted.
+    """
+    source, neighbour = contacts
+    first = np.flatnonzero(np.diff(source, prepend=-1))  # of each source's contacts
+    rank = np.full(len(values), len(values))
+    scattered = source[first] * _SPREAD & 0xFFFFFFFF
+    rank[source[first[np.lexsort((scattered, sizes[source[first]]))]]] = np.arange(len(first))
+    moving = rank[source[first]] < np.minimum.reduceat(rank[neighbour], first)
+    largest = np.maximum.reduceat(sizes[neighbour], first)
+    count = np.diff(first, append=len(source))
+    candidates = np.where(sizes[neighbour] == np.repeat(largest, count), neighbour, len(values))
+    chosen = np.minimum.reduceat(candidates, first)  # of equally large ones the first
+    result = values.copy()
+    result[source[first[moving]]] = values[chosen[moving]]
     return result
+
+
+def _distinct(contacts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each pair once, sorted."""
+    if contacts.size == 0:
+        return contacts
+    width = int(contacts.max()) + 1
+    keys = np.sort(contacts[0] * width + contacts[1])
+    return np.stack(np.divmod(keys[np.diff(keys, prepend=-1) > 0], width))

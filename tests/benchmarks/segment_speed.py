@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from geoseg.inference.network import RunsOn, WindowShape, build_network
+from geoseg.inference.network import RunsOn, WindowShape
+from geoseg.inference.runtime import build_network
 from geoseg.inference.windows import CORE
 from geoseg.model.file import Model, load_model, save_model
 from geoseg.model.network import NetworkSpec
