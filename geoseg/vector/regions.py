@@ -34,12 +34,11 @@ class Regions:
         first = np.flatnonzero(starts)
         values = classes.ravel()[first]
         lengths = np.diff(first, append=classes.size)
-        narrow = np.int32 if classes.size < 2**31 else np.int64  # one for each pixel
-        number = np.cumsum(starts, dtype=narrow).reshape(classes.shape)
-        number -= 1
+        narrow = np.int32 if classes.size < 2**31 else np.int64
+        number = np.cumsum(starts, dtype=narrow).reshape(classes.shape)  # of each pixel's run, from 1 on
         # Two runs that touch begin to do so where one of them begins.
         begins = starts[:-1] | starts[1:]
-        vertical = np.stack((number[:-1][begins], number[1:][begins])).astype(np.int64)
+        vertical = np.stack((number[:-1][begins], number[1:][begins])).astype(np.int64) - 1
         right = np.flatnonzero(first[1:] % classes.shape[1])
         horizontal = np.stack((right, right + 1))
         same = values[vertical[0]] == values[vertical[1]]
