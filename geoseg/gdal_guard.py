@@ -7,12 +7,13 @@ rasterio and pyogrio each bring their own GDAL; variables set before either regi
 
 from __future__ import annotations
 
+import logging
 import os
 
 # Drivers that fetch from the network or run on the contents of other files. GDAL warns of names a build
-# lacks; CPL_LOG keeps that from standard error, since no library listens yet when GDAL loads.
+# lacks; CPL_LOG keeps that from standard error where no library listens yet when GDAL loads.
 _RASTER_SERVICES = "WMS,WCS,WMTS,HTTP,PLMOSAIC,DAAS,OGCAPI,STACIT,STACTA,EEDAI,GTI,RASTERLITE,MBTiles,KMLSUPEROVERLAY"
-_VECTOR_SERVICES = "OGR_VRT,WFS,OAPIF,CSW,CARTO,Elastic,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA"
+_VECTOR_SERVICES = "OGR_VRT,GDALG,ADBC,WFS,OAPIF,CSW,CARTO,Elasticsearch,AMIGOCLOUD,NGW,PostgreSQL,MySQL,PLSCENES,EEDA"
 
 _SETTINGS = {
     "GDAL_DRIVER_PATH": "disable",
@@ -38,6 +39,12 @@ def arm() -> None:
     os.environ.update(_OFFLINE)
     os.environ.setdefault("CPL_LOG", os.devnull)
     os.environ.pop("GDAL_VRT_PYTHON_TRUSTED_MODULES", None)
+    logging.getLogger("rasterio._env").addFilter(_is_no_skipped_driver)
+
+
+def _is_no_skipped_driver(record: logging.LogRecord) -> bool:
+    """Return whether a log record is about anything else than a driver that GDAL_SKIP names and the build lacks."""
+    return "GDAL_SKIP" not in record.getMessage()
 
 
 def allow_network() -> None:

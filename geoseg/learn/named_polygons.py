@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,23 +9,18 @@ import numpy as np
 import shapely
 
 from geoseg.errors import InputError
-from geoseg.scene.open import check_file, read_head
+from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import geopandas
     import pyproj
     from numpy.typing import NDArray
 
-# First bytes of each format: a file of another kind would be opened by another, less harmless driver.
-_HEADS = {".gpkg": b"SQLite format 3\0", ".geojson": b"{", ".fgb": b"fgb", ".parquet": b"PAR1"}
-_AREAL = ("Polygon", "Surface", "Unknown", "GeometryCollection", "TIN")
-_TRIES = "check it with: geoseg info"
-
-VECTOR_ENDINGS = tuple(_HEADS)
-"""Endings of the vector files that can be read."""
+VECTOR_ENDINGS = (".gpkg", ".geojson", ".fgb", ".parquet")
+"""Endings of the vector files that are maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +58,9 @@ def read_named_polygons(path: Path, field: str, is_class: Callable[[str], bool])
     Raises:
         InputError: the file cannot be read, has no CRS, or no layer that names classes.
     """
-    kind = path.suffix.lower()
-    head = read_head(str(path), check_file(path)).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not head.startswith(_HEADS[kind]):
-        raise InputError(f"{path}: is named {kind} but is of another kind; give it the ending of its real format")
-    read = _parquet_layers if kind == ".parquet" else _ogr_layers
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # GDAL's remarks on files that are otherwise readable
-            found = list(read(path, field))
+    found = read_layers(path, field)
+    with reading(path):
         return _joined(path, *_sorted(path, found, field, is_class))
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - pyogrio, pyarrow, pyproj and shapely each have their own
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is damaged or not supported ({reason}); {_TRIES} {path}") from None
 
 
 def _sorted(
@@ -93,36 +75,10 @@ def _sorted(
     skipped = ", ".join(name for name, layer in named if layer is None)
     if layers:
         return layers, [f"{path}: left out {skipped}, which name no classes"] if skipped else []
-    if not skipped:
-        raise InputError(f"{path}: is damaged or not supported (no layers found); {_TRIES} {path}")
     raise InputError(
         f"{path}: has no polygon layer with a field {field!r} or the name of a class (only {skipped}); "
         "name the field of the classes with --class-field NAME, or call the layer buildings, roads, …"
     )
-
-
-def _ogr_layers(path: Path, field: str) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
-    """Yield name and frame of each layer of polygons; of lines and points, the name and None."""
-    import pyogrio
-
-    for name, geometry in pyogrio.list_layers(path):
-        if geometry is None:  # a table, such as layer_styles
-            continue
-        if not any(word in geometry for word in _AREAL):
-            yield str(name), None
-            continue
-        fields = [str(one) for one in pyogrio.read_info(path, layer=name)["fields"]]
-        chosen = [one for one in fields if one.casefold() == field.casefold()][:1]
-        yield (
-            str(name),
-            pyogrio.read_dataframe(path, layer=name, columns=chosen, force_2d=True, on_invalid="ignore"),
-        )
-
-
-def _parquet_layers(path: Path, _field: str) -> Iterator[tuple[str, geopandas.GeoDataFrame]]:
-    import geopandas
-
-    yield path.stem, geopandas.read_parquet(path)
 
 
 def _named(
@@ -151,47 +107,17 @@ def _named(
 
 def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons:
     """Bring all layers to the first one's CRS; repair, and leave out what is no polygon."""
-    import pyproj
-
-    for layer in layers:
-        crs = layer.geometry.crs
-        if crs is None or pyproj.CRS(crs).type_name == "Engineering CRS":
-            raise InputError(
-                f"{path}: its layer {layer.name} has no CRS, expected one; "
-                "give it one with: ogr2ogr -a_srs EPSG:n out.gpkg in.gpkg"
-            )
-    crs = pyproj.CRS(layers[0].geometry.crs).to_2d()
+    crs, *_ = [layer_crs(path, layer.name, layer.geometry) for layer in layers]
     geometry = np.concatenate([np.asarray(layer.geometry.to_crs(crs), object) for layer in layers])
     names = np.concatenate([layer.names for layer in layers])
-    usable = np.array([g is not None and not g.is_empty for g in geometry], bool) & np.array(
-        [n is not None for n in names], bool
-    )
+    empty = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    usable = ~empty & np.array([name is not None for name in names], bool)
     if not usable.all():
         notes.append(f"{path}: left out {np.count_nonzero(~usable)} features without a geometry or a class")
-    geometry, names = shapely.force_2d(geometry[usable]), names[usable]
-    finite = np.isfinite(shapely.bounds(geometry)).all(-1) & np.isfinite(_sums(geometry))
-    if not finite.all():
-        notes.append(f"{path}: left out {np.count_nonzero(~finite)} features with coordinates that are no numbers")
-    geometry, names = geometry[finite], names[finite]
-    wrong = ~shapely.is_valid(geometry)
-    if wrong.any():
-        notes.append(f"{path}: repaired {np.count_nonzero(wrong)} invalid polygons")
-        geometry[wrong] = shapely.make_valid(geometry[wrong])
-    geometry, owner = _polygons(geometry)
-    return NamedPolygons(
-        crs, geometry, names[owner], frozenset().union(*(layer.declared for layer in layers)), tuple(notes)
-    )
-
-
-def _sums(geometry: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Return a number per geometry that is not finite where one of its coordinates is not."""
-    xy, owner = shapely.get_coordinates(geometry, return_index=True)
-    return np.bincount(owner, weights=xy.sum(1), minlength=len(geometry)).astype(np.float64)
-
-
-def _polygons(geometry: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
-    """Take geometries apart; return their polygons and, for each, the index of what it was part of."""
-    parts, owner = shapely.get_parts(geometry, return_index=True)
-    inner, within = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
-    areal = shapely.get_type_id(inner) == shapely.GeometryType.POLYGON
-    return inner[areal], owner[within[areal]]
+    sound = sound_polygons(geometry[usable])
+    if sound.unplaced:
+        notes.append(f"{path}: left out {sound.unplaced} features with coordinates that are no numbers")
+    if sound.repaired:
+        notes.append(f"{path}: repaired {sound.repaired} invalid polygons")
+    declared = frozenset().union(*(layer.declared for layer in layers))
+    return NamedPolygons(crs, sound.polygons, names[usable][sound.owner], declared, tuple(notes))

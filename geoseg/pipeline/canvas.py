@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def placed(rows: Iterable[ClassRows], place: Place, area: Area) -> Iterator[ClassRows]:
-    """Yield rows counted from the first row of ``place``, nodata outside the area's polygons."""
+    """Yield rows counted from the first row of ``place``, nodata outside the area's polygons and the place's margin."""
+    area = area.widened(place.margin)
     for strip in rows:
         window = Window(strip.row, place.window.col, *strip.classes.shape)
         inside = area.inside(place.whole.crop(window))

@@ -11,6 +11,7 @@ from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_rast
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.plan import least_areas
 from geoseg.vector.burn import final_classes
+from geoseg.vector.clip import clipped
 from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_CLASSES, ClassRows
 
@@ -114,6 +115,8 @@ def write_traced(
         min_area_m2=least_areas(vectors.min_area_m2, legend),
         simplify_px=vectors.simplify_px,
     )
+    if plan.border is not None:
+        polygons = clipped(polygons, plan.border, canvas.grid)
     traced = time.perf_counter()
     report.seconds["vector"] += traced - began
     if output.layers is not None:

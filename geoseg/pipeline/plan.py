@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import UsageError
 from geoseg.inference.decide import network_window
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from geoseg.scene.reader import Scene
     from geoseg.vocabulary import Grid, Legend, Window
 
+_MARGIN_PX = 4.0  # simplifying moves outlines by a pixel or two; none of that may show inside the area
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -32,11 +34,18 @@ class Place:
 
     whole: Grid
     window: Window
+    margin_px: float = 0.0
+    """Pixels around the area's polygons that are classified, too, because polygons are cut out of them later."""
 
     @property
     def grid(self) -> Grid:
         """The grid of the part."""
         return self.whole.crop(self.window)
+
+    @property
+    def margin(self) -> float:
+        """The margin in units of the CRS."""
+        return self.margin_px * math.sqrt(self.whole.pixel_area)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,21 @@ class Plan:
     scene: Place
     """The asked-for part on the scene's own grid: class rasters."""
     network: Place
-    """The part the network answers for, on its grid."""
+    """The part the network answers for, on its grid: whole pixels, so it may reach beyond what was asked for."""
     trace: Place
-    """The coarser of the two: polygons."""
+    """The coarser of the two: polygons; where that is the network's they are cut along ``border``."""
 
     @property
     def resampled(self) -> bool:
         """Whether the network sees other pixels than the scene has."""
         return self.scene.whole.shape != self.network.whole.shape
+
+    @property
+    def border(self) -> Any | None:
+        """What polygons are cut along, a shapely geometry in the scene's CRS; None where tracing ends there anyway."""
+        if self.trace is self.scene or self.area.bounds is None:
+            return None
+        return self.area.outline(self.scene.grid)
 
 
 def read_request(path: object, reading: SceneRequest, card: ModelCard) -> ReadRequest:
@@ -82,7 +98,7 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
     """Return the plan of a run.
 
     Raises:
-        UsageError: window, overlap and blend do not fit together, or the box is turned inside out.
+        UsageError: window, overlap and blend do not fit together, or the box is no box.
         InputError: the area asked for does not meet the scene.
         ModelError: ``exact`` was asked for and the model's radius is not known.
     """
@@ -100,7 +116,7 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
     windows = plan_windows(
         scene.grid.shape, seen, request.windows, radius=card.receptive_radius, stride=card.network.stride
     )
-    on_scene, on_network = Place(scene.native, wanted), Place(scene.grid, seen)
+    on_scene, on_network = Place(scene.native, wanted), Place(scene.grid, seen, _MARGIN_PX)
     finer = scene.native.height * scene.native.width > scene.grid.height * scene.grid.width
     return Plan(area, windows, on_scene, on_network, on_network if finer else on_scene)
 

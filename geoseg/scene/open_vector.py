@@ -7,13 +7,14 @@ inside it (GDALG runs what a ``.json`` says: https://gdal.org/en/stable/drivers/
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from geoseg.errors import InputError
+from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import check_file, read_head
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas
+    import pyproj
     from numpy.typing import NDArray
 
 # First bytes of each format, and the one driver that may read it; GeoParquet is read by pyarrow.
@@ -34,10 +36,9 @@ _KINDS = {
 }
 _AREAL = ("Polygon", "Surface", "Unknown", "GeometryCollection", "TIN")
 
-# What pyogrio, pyarrow, pyproj and geopandas raise for files that are not as they should be; most of their own
-# classes are also one of these. GeosegErrors are among them and must be let through first.
-READING_FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError)
-"""Errors of the libraries that read, repair and transform polygons."""
+# What pyogrio, pyarrow, pyproj and geopandas raise for files that are not as they should be. GeosegErrors are
+# among them and must be let through first.
+_FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def read_layers(path: Path, field: str | None = None) -> list[tuple[str, geopand
         field: a field wanted beside the geometries, where there is one; upper and lower case are the same.
 
     Raises:
-        InputError: the file is missing, of another kind, damaged, or has no layers or a layer without a CRS.
+        InputError: the file is missing, of another kind, or damaged.
     """
     local = check_file(path)
     kind = path.suffix.lower()
@@ -72,30 +73,45 @@ def read_layers(path: Path, field: str | None = None) -> list[tuple[str, geopand
             f"write it as one with: ogr2ogr out.gpkg {path}"
         )
     magic, driver = _KINDS[kind]
-    if not read_head(str(path), local).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(magic.lstrip()):
+    head = read_head(str(path), local)
+    if not head.startswith(magic) and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(magic):
         raise InputError(f"{path}: is named {kind} but is of another kind; give it the ending of its real format")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # GDAL's remarks on files that are otherwise readable
-            found = list(_ogr_layers(path, local.absolute(), driver, field) if driver else _parquet_layers(local))
-    except InputError:
-        raise
-    except READING_FAULTS as error:
-        raise damaged(path, " ".join(str(error).split())) from None
+    with reading(path):
+        found = list(_ogr_layers(path, driver, field) if driver else _parquet_layers(path))
     if not found:
-        raise damaged(path, "no layers found")
-    for name, frame in found:
-        if frame is not None and not _is_placed(frame):
-            raise InputError(
-                f"{path}: its layer {name} has no CRS, expected one; "
-                "give it one with: ogr2ogr -a_srs EPSG:n out.gpkg in.gpkg"
-            )
+        raise InputError(f"{path}: is damaged or not supported (no layers found); copy or export it again")
     return found
 
 
-def damaged(path: Path, reason: str) -> InputError:
-    """Return the error for a file that some library could not make sense of."""
-    return InputError(f"{path}: is damaged or not supported ({reason}); check it with: ogrinfo -al -so {path}")
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say which file the errors of the libraries that read, repair and transform polygons are about.
+
+    Raises:
+        InputError: one of them could not make sense of what the file holds.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # GDAL's remarks on files that are otherwise readable
+            yield
+    except (InputError, UsageError):
+        raise
+    except _FAULTS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is damaged or not supported ({reason}); copy or export it again") from None
+
+
+def layer_crs(path: Path, name: str, geometry: geopandas.GeoSeries) -> pyproj.CRS:
+    """Return the CRS of a layer in two dimensions; raises InputError where it has none."""
+    import pyproj
+
+    crs = None if geometry.crs is None else pyproj.CRS(geometry.crs)
+    if crs is None or crs.type_name == "Engineering CRS":
+        raise InputError(
+            f"{path}: its layer {name} has no CRS, expected one; "
+            "give it one with: ogr2ogr -a_srs EPSG:n out.gpkg in.gpkg"
+        )
+    return crs.to_2d()
 
 
 def sound_polygons(geometry: NDArray[np.object_]) -> SoundPolygons:
@@ -117,13 +133,14 @@ def sound_polygons(geometry: NDArray[np.object_]) -> SoundPolygons:
     return SoundPolygons(inner[areal], owners, int(np.count_nonzero(~placed)), int(np.count_nonzero(wrong)))
 
 
-def _ogr_layers(
-    path: Path, local: Path, driver: str, field: str | None
-) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
+def _ogr_layers(path: Path, driver: str, field: str | None) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
     import pyogrio
 
-    # Other drivers read JSON, too; pyogrio cannot be told which to use, but this prefix admits only GeoJSON's.
-    source = f"GeoJSON:{local}" if driver == "GeoJSON" else str(local)
+    # pyogrio cannot be told which driver to use, but GeoJSON's alone reads what has this prefix.
+    source = f"GeoJSON:{path.absolute()}" if driver == "GeoJSON" else str(path.absolute())
+    if driver != "GeoJSON" and any(mark in source for mark in "!?;"):
+        # pyogrio's vsi_path would cut the path there and open what the rest names.
+        raise InputError(f"{path}: has one of ! ? ; in its full path, expected none; rename the file or its folder")
     for name, geometry in pyogrio.list_layers(source):
         if geometry is None:  # a table, such as layer_styles
             continue
@@ -132,7 +149,10 @@ def _ogr_layers(
             continue
         about = pyogrio.read_info(source, layer=name)
         if about["driver"] != driver:
-            raise InputError(f"{path}: is {about['driver']}, expected {driver}; write it as one with: ogr2ogr")
+            raise InputError(
+                f"{path}: is of the kind {about['driver']}, expected {driver}; "
+                f"write it as one with: ogr2ogr out{path.suffix} {path}"
+            )
         chosen = [str(one) for one in about["fields"] if field and str(one).casefold() == field.casefold()][:1]
         yield (
             str(name),
@@ -140,17 +160,11 @@ def _ogr_layers(
         )
 
 
-def _parquet_layers(local: Path) -> Iterator[tuple[str, geopandas.GeoDataFrame]]:
+def _parquet_layers(path: Path) -> Iterator[tuple[str, geopandas.GeoDataFrame]]:
     import geopandas
 
-    with local.open("rb") as file:  # of a path, pyarrow would take folders named key=value for columns
-        yield local.stem, geopandas.read_parquet(file)
-
-
-def _is_placed(frame: geopandas.GeoDataFrame) -> bool:
-    import pyproj
-
-    return frame.crs is not None and pyproj.CRS(frame.crs).type_name != "Engineering CRS"
+    with path.open("rb") as file:  # of a path, pyarrow would take folders named key=value for columns
+        yield path.stem, geopandas.read_parquet(file)
 
 
 def _sums(geometry: NDArray[np.object_]) -> NDArray[np.float64]:
