@@ -157,8 +157,6 @@ USAGE = [
     ("segment", "scene.tif", "--nosuchoption"),
     ("segment", "scene.tif", "--window", "many"),
     ("segment", "scene.tif", "--precision", "fp8"),
-    ("segment", "scene.tif", "--bands", "0,1,2"),
-    ("segment", "scene.tif", "--bands", "red"),
     ("segment", "scene.tif", "--resolution", "-1"),
     ("segment", "scene.tif", "--resolution", "nan"),
     ("segment", "scene.tif", "--bounds", "1", "2"),

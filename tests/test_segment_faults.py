@@ -113,6 +113,7 @@ def test_bad_scene(tmp_path, kind):
         (["--bands", "1,2"], 2),
         (["--bands", "1,2,9"], 2),
         (["--bands", "0,1,2"], 2),
+        (["--bands", "red"], 2),
         (["--device", "abacus"], 2),
         (["--precision", "int8"], 5),
         (["--resolution", "-3"], 2),

@@ -99,9 +99,7 @@ def choose_blend(wanted: WindowRequest, *, radius: int, stride: int) -> tuple[Bl
         if radius == 0:
             raise ModelError("--blend exact: the model's receptive radius is not known; use --blend taper or crop")
         least = max(halo, exact_halo)
-        need = (
-            f"--overlap of at least {2 * exact_halo} and, with that of {2 * least}, a --window of {2 * least + stride}"
-        )
+        need = f"--overlap of at least {2 * exact_halo} and a --window of at least {2 * least + stride}"
         raise UsageError(f"--blend exact: this model needs an {need}; or use --blend crop or taper")
     if blend != "exact" and wanted.overlap is None:
         halo = -(-TAPER_HALO // stride) * stride
