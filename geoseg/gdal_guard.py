@@ -22,7 +22,7 @@ _SETTINGS = {
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "SIBLING_OR_CHILD_OF_VRT_PATH",
     # A block cache of bounded size: GDAL's default is a share of the machine's memory.
-    "GDAL_CACHEMAX": "128",
+    "GDAL_CACHEMAX": "48",
     "PROJ_NETWORK": "OFF",
 }
 

@@ -22,6 +22,7 @@ class Ahead(Generic[Item]):
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = items
         self._ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=1)
+        self._room = threading.Semaphore(1)  # one record is made while one is worked on, never a third
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self.seconds = 0.0
@@ -33,6 +34,7 @@ class Ahead(Generic[Item]):
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
+        self._room.release()
         while self._thread.is_alive():
             try:
                 self._ready.get(timeout=0.05)  # makes room, so that a waiting put ends
@@ -42,6 +44,7 @@ class Ahead(Generic[Item]):
     def _iterate(self) -> Iterator[Item]:
         while True:
             item, error = self._ready.get()
+            self._room.release()
             if error is not None:
                 raise error
             if item is None:
@@ -50,13 +53,17 @@ class Ahead(Generic[Item]):
 
     def _drain(self) -> None:
         try:
-            started = time.perf_counter()
-            for item in self._items:
-                self.seconds += time.perf_counter() - started
-                self._ready.put((item, None))
+            items = iter(self._items)
+            while True:
+                self._room.acquire()
                 if self._stopped.is_set():
                     return
                 started = time.perf_counter()
-            self._ready.put((None, None))
+                item = next(items, None)
+                self.seconds += time.perf_counter() - started
+                self._ready.put((item, None))
+                if item is None:
+                    return
+                del item
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._ready.put((None, error))
