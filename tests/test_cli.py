@@ -537,6 +537,8 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
         "8",
         "--seed",
         "4",
+        "--color-jitter",
+        "0.5",
         "--restart",
         "--overwrite",
         "--init",
@@ -557,6 +559,6 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     assert (request.demo_scenes, request.restart, request.overwrite) == (3, True, True)
     assert request.widths == (8, 16, 32, 64, 128)
     assert (request.recipe.steps, request.recipe.learning_rate) == (5, 0.5)
-    assert (request.chips.size, request.chips.batch, request.chips.seed) == (64, 2, 4)
+    assert (request.chips.size, request.chips.batch, request.chips.seed, request.chips.color) == (64, 2, 4, 0.5)
     assert '"stage": "train", "done": 2, "total": 2, "unit": "step"' in told
     assert "accuracy 0.500, mean IoU 0.250" in told

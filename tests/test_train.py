@@ -223,18 +223,26 @@ def test_an_existing_model_is_not_replaced_unless_asked(dubai, tmp_path):
 # ---- what is held out stays out
 
 
-def test_held_out_images_never_reach_a_chip(dubai, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("hold_out", "learned"),
+    [
+        (("Tile 1", "Tile 3"), {"Tile 2/image_part_001", "Tile 2/image_part_002"}),
+        (("Tile 1", "Tile 3", "Tile 2/image_part_001"), {"Tile 2/image_part_002"}),
+    ],
+    ids=["tiles", "and an image"],
+)
+def test_held_out_images_never_reach_a_chip(dubai, tmp_path, monkeypatch, hold_out, learned):
     seen, real = [], train_module.cut_batch
 
     def watched(images, shares, plan, step):
-        seen.append({image.group for image in images})
+        seen.append({image.name for image in images})
         assert len(images) == len(shares)
         return real(images, shares, plan, step)
 
     monkeypatch.setattr(train_module, "cut_batch", watched)
-    fit(a_request(dubai, tmp_path / "m.safetensors", steps=2, hold_out=("Tile 1", "Tile 3")))
+    fit(a_request(dubai, tmp_path / "m.safetensors", steps=2, hold_out=hold_out))
     assert seen
-    assert all(groups == {"Tile 2"} for groups in seen)
+    assert all(names == learned for names in seen)
 
 
 def test_what_is_held_out_changes_nothing_that_is_learned(dubai, tmp_path, monkeypatch):

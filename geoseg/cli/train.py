@@ -19,7 +19,12 @@ from geoseg.cli.options import FiniteRange, out_option, overwrite_option, talk_o
     metavar="METRES",
     help="Ground pixel of the images.  [default: that of --init, else 1]",
 )
-@click.option("--hold-out", metavar="TILE", multiple=True, help="Tile to score on and never train on; repeat for more.")
+@click.option(
+    "--hold-out",
+    metavar="NAME",
+    multiple=True,
+    help="Tile, or image such as 'Tile 1/image_part_003', to score on and never train on; repeat for more.",
+)
 @click.option(
     "--demo-scenes",
     type=click.IntRange(0, 10_000),
@@ -50,6 +55,13 @@ from geoseg.cli.options import FiniteRange, out_option, overwrite_option, talk_o
     default=16,
     show_default=True,
     help="Channels of the finest level.",
+)
+@click.option(
+    "--color-jitter",
+    type=FiniteRange(0, 2),
+    default=1.0,
+    show_default=True,
+    help="Strength of the changes of light, colour, haze and noise in training; 0 leaves the pixels as they are.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and chips.")
 @click.option("--restart", is_flag=True, help="Discard an unfinished run instead of going on with it.")
@@ -92,7 +104,12 @@ def command(
             learning_rate=float(settings["learning_rate"]),
             demo_share=float(settings["demo_share"]),
         ),
-        chips=ChipPlan(size=int(settings["chip"]), batch=int(settings["batch"]), seed=int(settings["seed"])),
+        chips=ChipPlan(
+            size=int(settings["chip"]),
+            batch=int(settings["batch"]),
+            seed=int(settings["seed"]),
+            color=float(settings["color_jitter"]),
+        ),
         overwrite=bool(settings["overwrite"]),
         restart=bool(settings["restart"]),
     )

@@ -6,6 +6,7 @@ positive everywhere and sum to one at every pixel, so no edge or corner is a spe
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def decided_rows(
     legend: Legend,
     tell: Callable[[int], None] = lambda _windows: None,
 ) -> Iterator[ClassRows]:
-    """Yield the area's classes where every pixel is answered for by one window (``exact``, ``crop``).
+    """Return the area's class rows, made one by one, where one window answers for a pixel (``exact``, ``crop``).
 
     Args:
         rows: one record per row of windows, spanning ``plan.row_spans`` and ``plan.col_span``.
@@ -57,7 +58,8 @@ def decided_rows(
     values = class_values(legend)
     left = plan.cols[0]
     core_height, core_width = plan.core
-    for top, strip in zip(plan.rows, rows, strict=True):
+
+    def decided(top: int, strip: SceneRows) -> ClassRows:
         core = Window(top, left, core_height, plan.cols[-1] + core_width - left)
         classes = np.full((core.height, core.width), NODATA, np.uint8)
         confidence = np.full((core.height, core.width), NO_CONFIDENCE, np.uint8)
@@ -71,7 +73,10 @@ def decided_rows(
             tell(1)
         kept = core.intersection(plan.area)
         here = kept.slices(core.row, core.col)
-        yield ClassRows(kept.row, classes[here], confidence[here])
+        return ClassRows(kept.row, classes[here], confidence[here])
+
+    # A strip and its classes are let go before the next are made: a loop here would hold them.
+    return itertools.starmap(decided, zip(plan.rows, rows, strict=True))
 
 
 def scored_rows(

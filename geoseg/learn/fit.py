@@ -39,7 +39,7 @@ class FitRequest:
     resolution_m: float | None = None
     """Ground pixel of the images in metres; None takes that of the model to begin with, else ``GROUND_PIXEL_M``."""
     hold_out: tuple[str, ...] = ()
-    """Groups (tiles) that are scored on and never trained on."""
+    """Groups (tiles) or single images (``Tile 1/image_part_003``) that are scored on and never trained on."""
     demo_scenes: int = 0
     widths: tuple[int, ...] = (16, 32, 64, 128, 256)
     recipe: Recipe = field(default_factory=Recipe)
@@ -72,8 +72,8 @@ def fit(request: FitRequest, tell: Callable[[int, int], None] = lambda _done, _t
     scores = []
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out)
-        tiles = ", ".join(request.hold_out)
-        split = f"tiles held out from training, but used to choose the best step: {tiles}; whole images"
+        aside = ", ".join(request.hold_out)
+        split = f"held out from training, but used to choose the best step: {aside}; whole images"
         scores = [{"split": split, **confusion.to_json()}]
     card = _card(request, lesson, spec, scores)
     with published(request.out, overwrite=request.overwrite) as half:
@@ -87,14 +87,16 @@ def _prepare(request: FitRequest) -> tuple[Lesson, dict[str, Any] | None, Networ
 
     images = read_dubai(request.dataset)
     groups = {image.group for image in images}
-    if unknown := sorted(set(request.hold_out) - groups):
+    kept_aside = set(request.hold_out)
+    if unknown := sorted(kept_aside - groups - {image.name for image in images}):
         raise UsageError(
-            f"--hold-out: {unknown[0]!r} is not a tile of {request.dataset}; it has {', '.join(sorted(groups))}"
+            f"--hold-out: {unknown[0]!r} is not a tile of {request.dataset}, nor an image such as {images[0].name!r};"
+            f" it has {', '.join(sorted(groups))}"
         )
-    held_out = [image for image in images if image.group in request.hold_out]
-    learned = [image for image in images if image.group not in request.hold_out]
+    held_out = [image for image in images if kept_aside & {image.group, image.name}]
+    learned = [image for image in images if not kept_aside & {image.group, image.name}]
     if not learned:
-        raise UsageError("--hold-out: every tile is held out, nothing is left to train on")
+        raise UsageError("--hold-out: every image is held out, nothing is left to train on")
     mean, std = _color_statistics(learned)
     spec = NetworkSpec(bands=3, classes=len(DEFAULT_LEGEND), widths=request.widths)
     start = None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def placed(rows: Iterable[ClassRows], place: Place, area: Area) -> Iterator[ClassRows]:
     """Yield rows counted from the first row of ``place``, nodata outside the area's polygons and the place's margin."""
     area = area.widened(place.margin)
-    for strip in rows:
+
+    def cut(strip: ClassRows) -> ClassRows:
         window = Window(strip.row, place.window.col, *strip.classes.shape)
         inside = area.inside(place.whole.crop(window))
         classes, confidence = strip.classes, strip.confidence
@@ -26,7 +27,9 @@ def placed(rows: Iterable[ClassRows], place: Place, area: Area) -> Iterator[Clas
             classes = np.where(inside, classes, np.uint8(NODATA))
             if confidence is not None:
                 confidence = np.where(inside, confidence, np.uint8(NO_CONFIDENCE))
-        yield ClassRows(strip.row - place.window.row, classes, confidence)
+        return ClassRows(strip.row - place.window.row, classes, confidence)
+
+    return map(cut, rows)  # unlike a loop with a yield, it does not hold a strip while the next one is made
 
 
 class Canvas:

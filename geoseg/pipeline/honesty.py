@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from geoseg.model.card import ModelCard
     from geoseg.vocabulary import ClassRows, SceneRows
 
@@ -26,23 +24,21 @@ class Impression:
         self._percent = 0
         self._decided = 0
 
-    def of_pixels(self, rows: Iterable[SceneRows]) -> Iterator[SceneRows]:
-        """Pass strips on, adding up the colours of valid pixels."""
-        for strip in rows:
-            valid = strip.valid[::_EVERY, ::_EVERY]
-            self._color += (strip.pixels[:, ::_EVERY, ::_EVERY] * valid).sum((1, 2), dtype=np.float64)
-            self._pixels += int(valid.sum())
-            yield strip
+    def of_pixels(self, strip: SceneRows) -> SceneRows:
+        """Pass a strip on, adding up the colours of its valid pixels."""
+        valid = strip.valid[::_EVERY, ::_EVERY]
+        self._color += (strip.pixels[:, ::_EVERY, ::_EVERY] * valid).sum((1, 2), dtype=np.float64)
+        self._pixels += int(valid.sum())
+        return strip
 
-    def of_classes(self, rows: Iterable[ClassRows]) -> Iterator[ClassRows]:
-        """Pass strips on, adding up confidences."""
-        for strip in rows:
-            if strip.confidence is not None:
-                known = strip.confidence[::_EVERY, ::_EVERY]
-                known = known[known <= 100]
-                self._percent += int(known.sum(dtype=np.int64))
-                self._decided += known.size
-            yield strip
+    def of_classes(self, strip: ClassRows) -> ClassRows:
+        """Pass a strip on, adding up its confidences."""
+        if strip.confidence is not None:
+            known = strip.confidence[::_EVERY, ::_EVERY]
+            known = known[known <= 100]
+            self._percent += int(known.sum(dtype=np.int64))
+            self._decided += known.size
+        return strip
 
     def warnings(self, card: ModelCard, scene_pixel_m: float, seen_pixel_m: float) -> list[str]:
         """Return one sentence if the scene lies outside the model's domain, else nothing.

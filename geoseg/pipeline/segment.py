@@ -67,7 +67,7 @@ def segment(
         sinks = stack.enter_context(
             RasterSinks(publication, output, plan.scene.grid, model.card.legend, report.provenance())
         )
-        read = Ahead(impression.of_pixels(scene.iter_rows(plan.windows.row_spans, plan.windows.col_span)))
+        read = Ahead(map(impression.of_pixels, scene.iter_rows(plan.windows.row_spans, plan.windows.col_span)))
         with read as strips:
             total = plan.windows.count
 
@@ -77,13 +77,14 @@ def segment(
 
             place, classes = classifier.classes(strips, canvas, count)
             began = time.perf_counter()
-            for rows in impression.of_classes(classes):
+            for rows in map(impression.of_classes, classes):
                 decided = time.perf_counter()
                 report.seconds["forward"] += decided - began
                 if place is plan.scene:
                     sinks.write(rows)
                 if canvas is not None and place is plan.trace:
                     canvas.write(rows)
+                del rows  # the next strip is made in the room of this one
                 began = time.perf_counter()
                 report.seconds["write"] += began - decided
         report.seconds["read"] = read.seconds
