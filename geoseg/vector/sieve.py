@@ -1,26 +1,30 @@
-"""Give regions too small to be worth keeping to their neighbours.
+"""Give regions too small to be worth keeping to the class they share most of their border with.
 
-GDAL's sieve has one threshold for all classes and keeps small regions among small neighbours. Here regions are
-merged one after the other, the smallest first, on the graph of what touches what, until none is left to merge.
+Regions are 4-connected and counted whole, wherever strips begin and end. They are taken from the smallest upwards;
+one that moves becomes part of every neighbour of its new class, so what it leaves is larger and is looked at again.
+A move changes nothing for regions that do not touch it. Small regions that touch each other can therefore be settled
+as soon as none of them can still grow, without knowing the rest of the scene, and the result is that of the whole.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.vector.regions import Regions, components
+from geoseg.vector.compiled import compiled
+from geoseg.vector.merging import numbered, root, unite
+from geoseg.vector.runs import Runs, joined
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
 _LEAST_PIXELS = 4  # less is noise at any resolution
-_SPREAD = 0x9E3779B1  # odd, so that numbers stay different when multiplied modulo 2**32
 
 
 def least_pixels(min_area_m2: Mapping[int, float], pixel_area_m2: float) -> dict[int, int]:
@@ -36,73 +40,230 @@ def least_pixels(min_area_m2: Mapping[int, float], pixel_area_m2: float) -> dict
     }
 
 
-def sieve(classes: NDArray[np.uint8], least: Mapping[int, int]) -> NDArray[np.uint8]:
-    """Return a class raster without small regions: each has taken the class of its largest neighbour.
+def sieve(strips: Iterable[Runs], least: Mapping[int, int]) -> Iterator[Runs]:
+    """Yield the rows of a raster without small regions, as soon as they are settled.
 
-    Regions are 4-connected, as in ``trace``. Nodata neither grows nor shrinks; a small region with no other
-    neighbour than nodata stays, because there is nothing it could belong to.
+    A small region takes the class with which it shares the longest border; among equally long ones, the class of
+    the highest value, which in a legend is the most general. Nodata neither grows nor shrinks, and a small region
+    without any other neighbour stays, because there is nothing it could belong to.
 
     Args:
-        classes: shape (height, width), class values.
+        strips: the raster's rows from the first to the last, in strips of any height.
         least: smallest number of pixels worth keeping, by class value; classes not named are kept.
     """
     needed = np.zeros(256, np.int64)
     needed[list(least)] = list(least.values())
     needed[NODATA] = 0
-    if classes.size == 0 or needed.max() <= 1:
-        return classes
-    regions = Regions.of(classes)
-    values, sizes = regions.values, regions.sizes
-    small = sizes < needed[values]
-    if not small.any():
-        return classes
-    both_ways = np.concatenate((regions.contacts, regions.contacts[::-1]), axis=1)
-    # From small regions to what they touch: nothing else decides anything.
-    contacts = _distinct(both_ways[:, small[both_ways[0]] & (values[both_ways[1]] != NODATA)])
-    now = np.arange(len(values))  # the merged region of each region
-    while contacts.size:
-        values = _moved(values, sizes, contacts)
-        merged, count = components(len(values), contacts[:, values[contacts[0]] == values[contacts[1]]])
-        sizes = np.bincount(merged, weights=sizes, minlength=count).astype(np.int64)
-        values_then, values = values, np.zeros(count, np.uint8)
-        values[merged] = values_then
-        now = merged[now]
-        contacts = merged[contacts]
-        undecided = (sizes < needed[values])[contacts[0]] & (contacts[0] != contacts[1])
-        contacts = _distinct(contacts[:, undecided])
-    return regions.paint(values[now], classes.shape)
+    if needed.max() <= 1:
+        yield from strips
+        return
+    rows: Runs | None = None
+    now = np.empty(0, np.uint8)  # the class of each run, as far as it is decided
+    settled = np.empty(0, np.bool_)  # whether a run belongs to something that stays
+    done = 0  # rows at the top that have been yielded; the last of them is kept, because later ones border on it
+    strips = iter(strips)
+    strip = next(strips, None)
+    while strip is not None:
+        following = next(strips, None)
+        rows = strip if rows is None else joined([rows, strip])
+        now = np.concatenate([now, strip.values])
+        settled = np.concatenate([settled, np.zeros(len(strip.starts), np.bool_)])
+        ready = _settle(rows.first, rows.starts, rows.width, needed, following is None, now, settled)
+        if ready > done:
+            yield rows.with_values(now).rows(done, ready)
+        kept = max(0, ready - 1)
+        now, settled = now[rows.first[kept] :], settled[rows.first[kept] :]
+        rows, done = rows.rows(kept, rows.height), ready - kept
+        strip = following
 
 
-def _moved(values: NDArray[np.uint8], sizes: NDArray[np.int64], contacts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the values after one round, in which a small region moves if it is smaller than all that it touches.
-
-    So no two that touch each other move at once. Among equal sizes the scattered number decides: in the order
-    of place, a row of equal regions would take as many rounds as it is long.
+@compiled
+def _settle(first: Any, starts: Any, width: Any, needed: Any, ends: Any, now: Any, settled: Any) -> Any:
+    """Decide what can be decided, in ``now`` and ``settled``; return the number of rows at the top that are final.
 
     Args:
-        values: shape (n,), class values.
-        sizes: shape (n,), pixels.
-        contacts: shape (2, m), from every small region to each of its neighbours; sorted.
+        first: of `Runs`.
+        starts: of `Runs`.
+        width: of `Runs`.
+        needed: (256,) least pixels of each class.
+        ends: whether no further rows will come.
+        now: (runs,) classes.
+        settled: (runs,) whether a run belongs to something that stays.
     """
-    source, neighbour = contacts
-    first = np.flatnonzero(np.diff(source, prepend=-1))  # of each source's contacts
-    rank = np.full(len(values), len(values))
-    scattered = source[first] * _SPREAD & 0xFFFFFFFF
-    rank[source[first[np.lexsort((scattered, sizes[source[first]]))]]] = np.arange(len(first))
-    moving = rank[source[first]] < np.minimum.reduceat(rank[neighbour], first)
-    largest = np.maximum.reduceat(sizes[neighbour], first)
-    count = np.diff(first, append=len(source))
-    candidates = np.where(sizes[neighbour] == np.repeat(largest, count), neighbour, len(values))
-    chosen = np.minimum.reduceat(candidates, first)  # of equally large ones the first
-    result = values.copy()
-    result[source[first[moving]]] = values[chosen[moving]]
-    return result
+    height = first.size - 1
+    region, count = _regions(first, starts, width, now)
+    size = np.zeros(count, np.int64)
+    value = np.zeros(count, np.uint8)
+    stays = np.zeros(count, np.bool_)
+    for row in range(height):
+        for run in range(first[row], first[row + 1]):
+            r = region[run]
+            size[r] += (starts[run + 1] if run + 1 < first[row + 1] else width) - starts[run]
+            value[r] = now[run]
+            stays[r] |= settled[run]
+    grows = np.zeros(count, np.bool_)
+    if not ends:
+        for run in range(first[height - 1], first[height]):
+            grows[region[run]] = True
+    small = np.zeros(count, np.bool_)
+    for r in range(count):
+        small[r] = not stays[r] and size[r] < needed[value[r]]
+    source, neighbour, length = _contacts(first, starts, width, region, value, small)
+    waits = _waiting(source, neighbour, small, grows)
+    _merge(source, neighbour, length, needed, size, value, small, waits)
+    final = height
+    for row in range(height):
+        for run in range(first[row], first[row + 1]):
+            r = region[run]
+            now[run] = value[r]
+            settled[run] = not waits[r]
+            if waits[r] and row < final:
+                final = row
+    return final
 
 
-def _distinct(contacts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each pair once, sorted."""
-    if contacts.size == 0:
-        return contacts
-    width = int(contacts.max()) + 1
-    keys = np.sort(contacts[0] * width + contacts[1])
-    return np.stack(np.divmod(keys[np.diff(keys, prepend=-1) > 0], width))
+@compiled
+def _regions(first: Any, starts: Any, width: Any, values: Any) -> Any:
+    """Return the region of each run, numbered by their first runs, and how many there are."""
+    parent = np.arange(starts.size)
+    for row in range(first.size - 1):
+        for run in range(first[row] + 1, first[row + 1]):
+            if values[run] == values[run - 1]:
+                unite(parent, run - 1, run)
+        if row == 0:
+            continue
+        above = first[row - 1]
+        below = first[row]
+        while above < first[row] and below < first[row + 1]:
+            if values[above] == values[below]:
+                unite(parent, above, below)
+            above_stop = starts[above + 1] if above + 1 < first[row] else width
+            below_stop = starts[below + 1] if below + 1 < first[row + 1] else width
+            above += above_stop <= below_stop
+            below += below_stop <= above_stop
+    return numbered(parent)
+
+
+@compiled
+def _contacts(first: Any, starts: Any, width: Any, region: Any, value: Any, small: Any) -> Any:
+    """Return the borders of small regions: region, neighbour and length in pixels, sorted by region."""
+    source = [np.int64(0) for _ in range(0)]
+    neighbour = [np.int64(0) for _ in range(0)]
+    length = [np.int64(0) for _ in range(0)]
+    for row in range(first.size - 1):
+        for run in range(first[row] + 1, first[row + 1]):
+            a = region[run - 1]
+            b = region[run]
+            if a != b:
+                if small[a] and value[b] != NODATA:
+                    source.append(a)
+                    neighbour.append(b)
+                    length.append(1)
+                if small[b] and value[a] != NODATA:
+                    source.append(b)
+                    neighbour.append(a)
+                    length.append(1)
+        if row == 0:
+            continue
+        above = first[row - 1]
+        below = first[row]
+        begin = 0
+        while above < first[row] and below < first[row + 1]:
+            above_stop = starts[above + 1] if above + 1 < first[row] else width
+            below_stop = starts[below + 1] if below + 1 < first[row + 1] else width
+            stop = min(above_stop, below_stop)
+            a = region[above]
+            b = region[below]
+            if a != b:
+                if small[a] and value[b] != NODATA:
+                    source.append(a)
+                    neighbour.append(b)
+                    length.append(stop - begin)
+                if small[b] and value[a] != NODATA:
+                    source.append(b)
+                    neighbour.append(a)
+                    length.append(stop - begin)
+            begin = stop
+            above += above_stop <= below_stop
+            below += below_stop <= above_stop
+    order = np.argsort(np.array(source), kind="mergesort")
+    return np.array(source)[order], np.array(neighbour)[order], np.array(length)[order]
+
+
+@compiled
+def _waiting(source: Any, neighbour: Any, small: Any, grows: Any) -> Any:
+    """Tell which small regions cannot be decided yet: those connected, through small ones, to one that may grow."""
+    parent = np.arange(small.size)
+    for i in range(source.size):
+        if small[neighbour[i]]:
+            unite(parent, source[i], neighbour[i])
+    unsure = np.zeros(small.size, np.bool_)
+    for r in range(small.size):
+        if small[r] and grows[r]:
+            unsure[root(parent, r)] = True
+    waits = np.zeros(small.size, np.bool_)
+    for r in range(small.size):
+        waits[r] = small[r] and unsure[root(parent, r)]
+    return waits
+
+
+@compiled
+def _merge(
+    source: Any, neighbour: Any, length: Any, needed: Any, size: Any, value: Any, small: Any, waits: Any
+) -> None:
+    """Move small regions that need not wait, the smallest first; ``value`` becomes the class each ends up with."""
+    count = size.size
+    begin = np.searchsorted(source, np.arange(count + 1))
+    parent = np.arange(count)
+    after = np.full(count, -1, np.int64)  # the next member of a merged region
+    last = np.arange(count)
+    queue = [(size[r], r) for r in range(count) if small[r] and not waits[r]]
+    heapq.heapify(queue)
+    border = np.zeros(256, np.int64)
+    while len(queue) > 0:
+        pixels, r = heapq.heappop(queue)
+        if parent[r] != r or size[r] != pixels or not small[r]:
+            continue
+        border[:] = 0
+        member = r
+        while member >= 0:
+            for i in range(begin[member], begin[member + 1]):
+                other = root(parent, neighbour[i])
+                if other != r:
+                    border[value[other]] += length[i]
+            member = after[member]
+        wanted = 0
+        for v in range(256):
+            if border[v] > 0 and border[v] >= border[wanted]:
+                wanted = v
+        small[r] = False
+        if wanted == 0:
+            continue
+        value[r] = wanted
+        total = size[r]
+        stays = False
+        merged = r
+        member = r
+        end = last[r]
+        while True:
+            for i in range(begin[member], begin[member + 1]):
+                other = root(parent, neighbour[i])
+                if other == merged or value[other] != wanted:
+                    continue
+                total += size[other]
+                stays |= not small[other]
+                upper = unite(parent, merged, other)
+                lower = merged if upper == other else other
+                after[last[upper]] = lower
+                last[upper] = last[lower]
+                merged = upper
+            if member == end:
+                break
+            member = after[member]
+        size[merged] = total
+        value[merged] = wanted
+        small[merged] = not stays and total < needed[wanted]
+        if small[merged]:
+            heapq.heappush(queue, (total, merged))
+    for r in range(count):
+        value[r] = value[root(parent, r)]

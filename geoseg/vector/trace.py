@@ -1,55 +1,62 @@
-"""Trace the regions of a class raster: every pixel lies in exactly one polygon."""
+"""Trace one belt: from its runs to simplified arcs and the faces between them."""
 
 from __future__ import annotations
 
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio.features
-import shapely
+
+from geoseg.vector.arcs import follow
+from geoseg.vector.cracks import find_cracks
+from geoseg.vector.merging import sums
+from geoseg.vector.simplify import simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
-_AT_ONCE = 20_000  # polygons held as Python numbers before they become arrays
+    from geoseg.vector.arcs import Arcs
+    from geoseg.vector.belts import Belt
 
 
-def trace(classes: NDArray[np.uint8]) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
-    """Return all faces of a class raster, nodata included, as polygons in pixel coordinates.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A belt's arcs and faces. Faces are numbered by their first pixel, the row above included."""
 
-    Regions are 4-connected: at 8 their polygons would touch themselves and be invalid
-    (https://github.com/OSGeo/gdal/issues/7369).
+    arcs: Arcs
+    values: NDArray[np.uint8]
+    """Shape (faces,), class values."""
+    pixels: NDArray[np.int64]
+    """Shape (faces,), pixels in the belt."""
+    percents: NDArray[np.int64]
+    """Shape (faces,), sum of the confidences that count."""
+    counted: NDArray[np.int64]
+    """Shape (faces,), pixels whose confidence counts."""
+    above: NDArray[np.int64]
+    """Face of each run of the row above the belt; empty where there is none."""
+    last: NDArray[np.int64]
+    """Face of each run of the belt's last row; empty where no belt follows."""
+
+
+def trace(belt: Belt, tolerance_px: float) -> Traced:
+    """Return the arcs of a belt, simplified, and its faces.
 
     Args:
-        classes: shape (height, width).
-
-    Returns:
-        Polygons of shape (n,) with x = column and y = row, whole numbers, exteriors counter-clockwise when y
-        is drawn upwards, and a vertex at every pixel corner they pass; and their values of shape (n,).
+        belt: its rows.
+        tolerance_px: see `geoseg.vector.simplify.simplify`.
     """
-    found = rasterio.features.shapes(classes, connectivity=4)
-    faces, values = [], []
-    while batch := list(islice(found, _AT_ONCE)):
-        faces.append(_polygons(shape["coordinates"] for shape, _ in batch))
-        values.append(np.array([value for _, value in batch], np.uint8))
-    if not faces:
-        return np.empty(0, np.object_), np.empty(0, np.uint8)
-    # With a vertex at every corner, neighbours share all vertices of their common border. Long edges are cut
-    # with rounding errors, which differ from one neighbour to the other.
-    corners = shapely.segmentize(shapely.orient_polygons(np.concatenate(faces)), 1.0)
-    return shapely.transform(corners, np.rint), np.concatenate(values)
-
-
-def _polygons(polygons: Iterable[Any]) -> NDArray[np.object_]:
-    """Return shapely polygons from lists of rings of coordinate pairs."""
-    per_polygon = list(polygons)
-    rings = list(chain.from_iterable(per_polygon))
-    ring_ends = np.cumsum([0, *map(len, rings)])
-    polygon_ends = np.cumsum([0, *map(len, per_polygon)])
-    numbers = chain.from_iterable(chain.from_iterable(rings))
-    xy = np.fromiter(numbers, np.float64, count=2 * int(ring_ends[-1])).reshape(-1, 2)
-    result: NDArray[np.object_] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, (ring_ends, polygon_ends))
-    return result
+    runs = belt.runs
+    cracks = find_cracks(runs, belt.top - belt.above, above=belt.above, below=belt.below)
+    arcs = simplify(follow(cracks, runs.width), tolerance_px, runs.width, top=belt.top, bottom=belt.bottom)
+    inner = slice(runs.first[int(belt.above)], len(cracks.face))
+    lengths = runs.stops()[: len(cracks.face)] - runs.starts[: len(cracks.face)]
+    values = np.zeros(cracks.faces, np.uint8)
+    values[cracks.face] = runs.values[: len(cracks.face)]
+    face = cracks.face[inner]
+    return Traced(
+        arcs,
+        values,
+        *(sums(face, cracks.faces, part[inner]) for part in (lengths, runs.percents, runs.counted)),
+        above=cracks.face[: inner.start],
+        last=cracks.face[runs.first[-3] :] if belt.below else cracks.face[:0],
+    )

@@ -1,0 +1,110 @@
+"""Put belts together: faces that no later belt can reach are finished, and leave memory as polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geoseg.vector.arcs import Arcs
+from geoseg.vector.cracks import OUTSIDE
+from geoseg.vector.merging import numbered, sums, unite_all
+from geoseg.vector.outlines import Outlines, outlines
+from geoseg.vocabulary import NODATA
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geoseg.vector.trace import Traced
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedFaces:
+    """Faces of a class raster, complete, in the order of their first pixels."""
+
+    values: NDArray[np.uint8]
+    """Shape (n,), class values, never nodata."""
+    pixels: NDArray[np.int64]
+    """Shape (n,)."""
+    confidence: NDArray[np.float64]
+    """Shape (n,), 0 to 1, mean over the pixels whose confidence counts; NaN where there are none."""
+    outlines: Outlines
+    """Their rings, in half pixels."""
+
+
+class Faces:
+    """The faces of a raster whose belts come one by one; in memory are the arcs of those that still grow."""
+
+    def __init__(self) -> None:
+        self._arcs: list[Arcs] = []
+        self._values = np.empty(0, np.uint8)
+        self._amounts = np.empty((0, 3), np.int64)  # pixels, percents, counted
+        self._seam = np.empty(0, np.int64)  # face of each run of the last row
+
+    def add(self, belt: Traced) -> FinishedFaces:
+        """Take the next belt and return the faces that are complete with it."""
+        known = len(self._values)
+        values = np.concatenate((self._values, belt.values))
+        amounts = np.concatenate((self._amounts, np.stack((belt.pixels, belt.percents, belt.counted), axis=1)))
+        parent = np.arange(len(values))
+        unite_all(parent, self._seam, belt.above + known)
+        face, count = numbered(parent)
+        by_face = np.zeros(count, np.uint8)
+        by_face[face] = values
+        amounts = np.stack([sums(face, count, part) for part in amounts.T], axis=1)
+
+        self._arcs.append(_renumbered(belt.arcs, np.arange(known, len(values))))
+        arcs = _renumbered(_concatenated(self._arcs), face)
+        seam = face[belt.last + known]
+        grows = np.zeros(count, np.bool_)
+        grows[seam] = True
+        complete = ~grows & (by_face != NODATA)
+        drawn = outlines(arcs, complete)
+        of_faces = np.flatnonzero(complete)
+        with np.errstate(invalid="ignore"):
+            confidence = amounts[of_faces, 1] / amounts[of_faces, 2] / 100
+        finished = FinishedFaces(by_face[of_faces], amounts[of_faces, 0], confidence, drawn)
+
+        # What is left: the arcs of faces that grow, and these faces.
+        needed = grows & (by_face != NODATA)
+        kept = _sides(arcs.left, needed) | _sides(arcs.right, needed)
+        arcs = _chosen(arcs, kept)
+        alive = grows.copy()
+        for side in (arcs.left, arcs.right):
+            alive[side[side != OUTSIDE]] = True
+        number = np.cumsum(alive) - 1
+        self._arcs = [_renumbered(arcs, number)]
+        by_face[complete] = NODATA  # they are out; their borders with faces that grow are not
+        self._values, self._amounts, self._seam = by_face[alive], amounts[alive], number[seam]
+        return finished
+
+
+def _sides(faces: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which faces are chosen; OUTSIDE never is."""
+    return np.append(chosen, False)[faces]
+
+
+def _renumbered(arcs: Arcs, number: NDArray[np.int64]) -> Arcs:
+    """Return arcs whose faces have other numbers; OUTSIDE stays."""
+    table = np.append(number, OUTSIDE)
+    columns = {field.name: getattr(arcs, field.name) for field in fields(Arcs)}
+    return Arcs(**columns | {"left": table[arcs.left], "right": table[arcs.right]})
+
+
+def _concatenated(parts: list[Arcs]) -> Arcs:
+    """Return the arcs of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.cumsum([0, *(len(part.xy) for part in parts)])
+    columns = {field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Arcs)}
+    first = [part.first[:-1] + offset for part, offset in zip(parts, offsets, strict=False)]
+    return Arcs(**columns | {"first": np.concatenate([*first, offsets[-1:]])})
+
+
+def _chosen(arcs: Arcs, kept: NDArray[np.bool_]) -> Arcs:
+    """Return some of the arcs."""
+    counts = np.diff(arcs.first)
+    columns = {f.name: getattr(arcs, f.name)[kept] for f in fields(Arcs) if f.name not in ("xy", "first")}
+    first = np.concatenate(([0], np.cumsum(counts[kept])))
+    return Arcs(xy=arcs.xy[np.repeat(kept, counts)], first=first, **columns)
