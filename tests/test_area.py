@@ -21,7 +21,7 @@ from geoseg import gdal_guard
 from geoseg.errors import InputError, Interrupted, UsageError
 from geoseg.inference.windows import WindowRequest
 from geoseg.learn.named_polygons import read_named_polygons
-from geoseg.pipeline.canvas import placed
+from geoseg.pipeline.placed import placed
 from geoseg.pipeline.plan import Place, make_plan, read_request
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
 from geoseg.scene import open_vector
@@ -305,8 +305,8 @@ def traced(plan):
         ClassRows(row, whole[row : row + 9, window.col : window.right][: window.bottom - row])
         for row in range(window.row, window.bottom, 9)
     ]
-    classes = np.concatenate([rows.classes for rows in placed(strips, place, plan.area)])
-    polygons = polygonize(classes, None, grid=place.grid, legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=1)
+    rows = placed(strips, place, plan.area)
+    (polygons,) = polygonize(rows, grid=place.grid, legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=1)
     return polygons if plan.border is None else clipped(polygons, plan.border, place.grid)
 
 

@@ -75,14 +75,16 @@ def three_layers(buildings=5, roads=3, water=0):
 
 
 def write(path, *, crs="utm", layers=None, rfc7946=False, options=None):
+    layers = layers or three_layers()
     return write_layers(
         path,
-        layers or three_layers(),
+        [entry for entry, _ in layers],
+        [polygons for _, polygons in layers],
         grid(crs=crs),
         {"model": "tiny"},
         rfc7946=rfc7946,
         options=options or {},
-    )
+    ).notes
 
 
 # --- class and confidence rasters

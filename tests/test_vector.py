@@ -14,14 +14,15 @@ from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
 
 from geoseg.errors import InputError
-from geoseg.vector.burn import final_classes, sums_inside
+from geoseg.vector.belts import belts
+from geoseg.vector.burn import final_rows
 from geoseg.vector.measure import Ruler, ground_pixel_area_m2
 from geoseg.vector.polygonize import polygonize
 from geoseg.vector.rings import Rings
+from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import least_pixels, sieve
-from geoseg.vector.simplify import simplify
-from geoseg.vector.trace import trace
-from geoseg.vocabulary import DEFAULT_LEGEND, Grid
+from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Polygons
+from tests.oracles import gdal_faces, outlines_of, sieved
 
 UTM = CRS.from_epsg(32640).to_wkt(version="WKT2_2019")
 KEEP = dict.fromkeys(range(1, 6), 0.0)
@@ -37,15 +38,49 @@ def grid_of(classes, transform=TRANSFORMS["north-up"], crs=UTM):
     return Grid(crs, transform, *classes.shape)
 
 
-def polygons_of(classes, confidence=None, *, grid=None, min_area_m2=KEEP, simplify_px=0.0):
-    return polygonize(
-        classes,
-        confidence,
-        grid=grid or grid_of(classes),
-        legend=DEFAULT_LEGEND,
-        min_area_m2=min_area_m2,
-        simplify_px=simplify_px,
+def polygons_of(
+    classes,
+    confidence=None,
+    *,
+    grid=None,
+    min_area_m2=KEEP,
+    simplify_px=0.0,
+    strip=None,
+    belt=None,
+    split_px=0,
+    threads=1,
+):
+    """Return all polygons of a raster that comes in strips, traced in belts of a height of choice."""
+    step = strip or len(classes)
+    rows = (
+        ClassRows(row, classes[row : row + step], None if confidence is None else confidence[row : row + step])
+        for row in range(0, len(classes), step)
     )
+    with pytest.MonkeyPatch.context() as patch:
+        if belt:
+            patch.setattr("geoseg.vector.polygonize.belts", lambda strips: belts(strips, belt))
+        batches = list(
+            polygonize(
+                rows,
+                grid=grid or grid_of(classes),
+                legend=DEFAULT_LEGEND,
+                min_area_m2=min_area_m2,
+                simplify_px=simplify_px,
+                split_px=split_px,
+                threads=threads,
+            )
+        )
+    return Polygons(*(np.concatenate([getattr(b, name) for b in batches]) for name in Polygons.__slots__))
+
+
+def sieve_whole(classes, least, step=None):
+    step = step or len(classes)
+    strips = (Runs.of(classes[row : row + step]) for row in range(0, len(classes), step))
+    return np.concatenate([rows.classes() for rows in sieve(strips, least)])
+
+
+def final_classes(polygons, grid):
+    return np.concatenate([rows.classes for rows in final_rows([polygons], grid)])
 
 
 def blobs(seed, height=96, width=80, classes=4):
@@ -67,39 +102,116 @@ tolerances = st.sampled_from([0.0, 0.75, 1.0, 1.5, 3.0, 10.0])
 
 
 @settings(max_examples=150, deadline=None)
-@given(rasters, tolerances)
-def test_faces_are_a_valid_coverage_of_the_whole_frame_at_any_tolerance(classes, tolerance):
+@given(rasters, tolerances, st.sampled_from([None, 1, 2, 3]))
+def test_faces_are_a_valid_coverage_of_the_whole_frame_at_any_tolerance(classes, tolerance, belt):
+    classes = classes + np.uint8(1)  # nodata is a face like the others, but never written
     height, width = classes.shape
-    faces, values = trace(classes)
-    simple = simplify(faces, tolerance, classes.shape)
-    assert len(simple) == len(faces) == len(values)
-    assert shapely.is_valid(simple).all()
-    assert shapely.coverage_is_valid(simple)
+    found = polygons_of(
+        classes, simplify_px=tolerance, belt=belt, grid=grid_of(classes, Affine(1, 0, 0, 0, -1, height))
+    )
+    assert shapely.is_valid(found.geometry).all()
+    assert shapely.coverage_is_valid(found.geometry)
     frame = shapely.box(0, 0, width, height)
-    assert shapely.area(simple).sum() == pytest.approx(frame.area)
-    assert shapely.equals(shapely.union_all(simple), frame)
+    assert shapely.area(found.geometry).sum() == pytest.approx(frame.area)
+    assert shapely.equals(shapely.union_all(found.geometry), frame)
 
 
-@pytest.mark.parametrize("tolerance", [0.0, 0.75, 1.0, 1.5, 3.0])
+@pytest.mark.parametrize("tolerance", [0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_wobbly_regions_stay_a_valid_coverage(seed, tolerance):
-    classes = blobs(seed)
-    faces, _ = trace(classes)
-    simple = simplify(faces, tolerance, classes.shape)
-    assert shapely.is_valid(simple).all()
-    assert shapely.coverage_is_valid(simple)
-    assert shapely.area(simple).sum() == classes.size
-    if tolerance:
-        assert shapely.get_num_coordinates(simple).sum() < 0.6 * shapely.get_num_coordinates(faces).sum()
+    classes = blobs(seed) + np.uint8(1)
+    exact = polygons_of(classes)
+    for belt in (None, 7, 32):
+        found = polygons_of(classes, simplify_px=tolerance, belt=belt)
+        assert len(found.values) == len(exact.values)
+        assert shapely.is_valid(found.geometry).all()
+        assert shapely.coverage_is_valid(found.geometry)
+        assert shapely.area(found.geometry).sum() == classes.size * 0.25
+    if tolerance >= 0.75:
+        few = polygons_of(classes, simplify_px=tolerance)
+        cracks = exact.perimeter_m.sum() / 0.5
+        assert shapely.get_num_coordinates(few.geometry).sum() < 0.6 * cracks
 
 
 @settings(max_examples=20, deadline=None)
 @given(rasters, st.integers(2, 53), tolerances)
 def test_long_straight_borders_meet_exactly(classes, size, tolerance):
-    large = np.kron(classes[:4, :4], np.ones((size, size), np.uint8))
-    simple = simplify(trace(large)[0], tolerance, large.shape)
-    assert shapely.coverage_is_valid(simple)
-    assert shapely.area(simple).sum() == large.size
+    large = np.kron(classes[:4, :4] + np.uint8(1), np.ones((size, size), np.uint8))
+    found = polygons_of(large, simplify_px=tolerance, belt=16)
+    assert shapely.coverage_is_valid(found.geometry)
+    assert shapely.area(found.geometry).sum() == large.size * 0.25
+
+
+# --- neither strips, belts, cells nor threads show
+
+
+@settings(max_examples=100, deadline=None)
+@given(rasters, st.integers(1, 9), st.integers(1, 9))
+def test_polygons_are_those_of_gdal_whatever_the_strips_and_belts(classes, strip, belt):
+    found = polygons_of(classes, strip=strip, belt=belt, grid=grid_of(classes, Affine.identity()))
+    faces, values = gdal_faces(classes)
+    assert outlines_of(found.geometry, found.values) == outlines_of(faces[values > 0], values[values > 0])
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.75, 3.0])
+def test_strips_and_threads_change_not_a_byte(tolerance):
+    classes = np.concatenate([blobs(seed, 150, 90) for seed in range(4)])
+    confidence = np.random.default_rng(0).integers(0, 101, classes.shape).astype(np.uint8)
+    least = dict.fromkeys(range(1, 6), 5.0)
+    first, *others = (
+        polygons_of(
+            classes, confidence, min_area_m2=least, simplify_px=tolerance, belt=64, strip=strip, threads=threads
+        )
+        for strip, threads in ((None, 1), (1, 1), (2, 2), (37, 4), (512, 2))
+    )
+    for other in others:
+        for name in ("values", "area_m2", "perimeter_m", "confidence"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(first, name))
+        assert shapely.to_wkb(other.geometry).tolist() == shapely.to_wkb(first.geometry).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(rasters, st.integers(1, 5), tolerances, st.integers(1, 9))
+def test_cells_cut_polygons_and_nothing_else(classes, size, tolerance, belt):
+    grid = grid_of(classes, Affine.identity())
+    whole = polygons_of(classes, grid=grid, simplify_px=tolerance, belt=belt)
+    cut = polygons_of(classes, grid=grid, simplify_px=tolerance, belt=belt, split_px=size)
+    assert shapely.is_valid(cut.geometry).all()
+    if (classes > 0).all():
+        assert shapely.coverage_is_valid(cut.geometry)
+    left, top, right, bottom = shapely.bounds(cut.geometry).T if len(cut.values) else np.empty((4, 0))
+    assert (np.ceil(right / size) - np.floor(left / size) <= 1).all()
+    assert (np.ceil(bottom / size) - np.floor(top / size) <= 1).all()
+    if tolerance == 0:
+        for value in range(1, 4):
+            pieces = shapely.union_all(cut.of_class(value).geometry)
+            assert shapely.equals(pieces, shapely.union_all(whole.of_class(value).geometry))
+
+
+def test_a_small_region_is_small_whatever_the_cells():
+    classes = np.full((40, 40), 5, np.uint8)
+    classes[14:18, 14:18] = 1  # 16 px, across the corner of four cells
+    classes[4:6, 4:6] = 1  # 4 px
+    found = polygons_of(classes, min_area_m2={1: 2.0}, split_px=16)
+    assert found.of_class(1).area_m2.tolist() == [1.0] * 4
+    assert found.area_m2.sum() == 400.0
+
+
+def test_a_spiral_through_all_belts_is_one_polygon():
+    classes = np.full((41, 41), 1, np.uint8)
+    row, col, step_row, step_col = 1, 0, 0, 1
+    classes[1:-1, 1:-1] = 2
+    for length in range(39, 0, -2):  # a path of class 1 that winds inwards
+        for _ in range(2):
+            for _ in range(length):
+                row, col = row + step_row, col + step_col
+                if 0 <= row < 41 and 0 <= col < 41:
+                    classes[row, col] = 1
+            step_row, step_col = step_col, -step_row
+    for belt in (1, 2, 5, 64):
+        found = polygons_of(classes, belt=belt, grid=grid_of(classes, Affine.identity()))
+        faces, values = gdal_faces(classes)
+        assert outlines_of(found.geometry, found.values) == outlines_of(faces, values)
 
 
 @settings(max_examples=100, deadline=None)
@@ -118,7 +230,8 @@ def test_without_simplification_polygons_are_the_pixels(classes):
 
 def test_without_simplification_only_corners_and_meeting_points_are_vertices():
     classes = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
-    one, two, three = polygons_of(classes).geometry
+    found = polygons_of(classes)
+    one, two, three = found.geometry[np.argsort(found.values)]
     assert shapely.get_num_coordinates(one) == 6  # four corners, the place where 2 meets 3, and the closing one
     assert shapely.get_num_coordinates(two) == shapely.get_num_coordinates(three) == 5
 
@@ -155,7 +268,6 @@ def test_polygons_are_valid_oriented_and_ordered_on_any_grid(classes, tolerance,
     assert shapely.is_ccw(shapely.get_exterior_ring(found.geometry)).all()
     holes = shapely.get_rings(found.geometry[shapely.get_num_interior_rings(found.geometry) > 0])
     assert shapely.is_ccw(holes).sum() == (shapely.get_num_interior_rings(found.geometry) > 0).sum()
-    assert (np.diff(found.values.astype(int)) >= 0).all()
     pixel = 0.125 if kind == "rotated" else 0.25
     assert ((classes != 0).sum() * pixel) == pytest.approx(found.area_m2.sum(), abs=1e-5) or tolerance
 
@@ -189,7 +301,7 @@ def test_burning_back_leaves_no_pixel_out_and_invents_none(classes, tolerance, k
 def test_burning_back_agrees_with_gdal_where_no_edge_meets_a_pixel_centre(kind):
     classes = blobs(5) + np.uint8(1)
     grid = grid_of(classes, TRANSFORMS[kind])
-    found = polygons_of(classes, grid=grid, simplify_px=1.5)
+    found = polygons_of(classes, grid=grid, simplify_px=1.0)
     nudged = shapely.transform(found.geometry, lambda xy: xy + np.array([0.0137, 0.0071]))
     in_pixels = shapely.transform(nudged, lambda xy: np.column_stack(~grid.transform @ tuple(xy.T)))
     pairs = zip(in_pixels, found.values.tolist(), strict=True)
@@ -216,54 +328,68 @@ def assert_nothing_small_is_left(classes, least):
             assert not classes[around & ~inside].any()
 
 
-@settings(max_examples=300, deadline=None)
-@given(rasters, st.dictionaries(st.integers(1, 3), st.integers(0, 40)))
-def test_no_region_below_its_classs_minimum_is_left_beside_another(classes, least):
+least_by_class = st.dictionaries(st.integers(1, 3), st.integers(0, 40))
+
+
+@settings(max_examples=150, deadline=None)
+@given(rasters, least_by_class, st.integers(1, 9))
+def test_the_sieve_is_that_of_the_whole_raster_looked_at_after_every_move(classes, least, strip):
     before = classes.copy()
-    kept = sieve(classes, least)
-    assert kept.dtype == np.uint8
+    np.testing.assert_array_equal(sieve_whole(classes, least, strip), sieved(classes, least))
     np.testing.assert_array_equal(classes, before)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rasters, least_by_class)
+def test_no_region_below_its_classs_minimum_is_left_beside_another(classes, least):
+    kept = sieve_whole(classes, least)
+    assert kept.dtype == np.uint8
     np.testing.assert_array_equal(kept == 0, classes == 0)
     assert_nothing_small_is_left(kept, least)
-    np.testing.assert_array_equal(sieve(kept, least), kept)
+    np.testing.assert_array_equal(sieve_whole(kept, least), kept)
 
 
 @pytest.mark.parametrize("least", [{1: 100, 2: 500, 3: 50, 4: 25}, {1: 500, 4: 4}, {2: 3000}])
 @pytest.mark.parametrize("seed", range(2))
 def test_large_and_unlike_minimums_leave_nothing_small(seed, least):
     classes = blobs(seed, classes=5)
-    kept = sieve(classes, least)
+    kept = sieve_whole(classes, least)
     np.testing.assert_array_equal(kept == 0, classes == 0)
     assert_nothing_small_is_left(kept, least)
+    for strip in (1, 13, 50):
+        np.testing.assert_array_equal(sieve_whole(classes, least, strip), kept)
 
 
 @settings(max_examples=100, deadline=None)
 @given(rasters, st.integers(2, 12))
 def test_large_regions_keep_their_pixels(classes, pixels):
-    kept = sieve(classes, dict.fromkeys(range(1, 4), pixels))
+    kept = sieve_whole(classes, dict.fromkeys(range(1, 4), pixels))
     for polygon, _ in rasterio.features.shapes(classes, connectivity=4):
         inside = rasterio.features.geometry_mask([polygon], classes.shape, transform=Affine.identity(), invert=True)
         if inside.sum() >= pixels:
             assert (kept[inside] == classes[inside]).all()
 
 
-def test_a_small_region_takes_the_class_of_its_largest_neighbour_and_of_equal_ones_the_first():
-    classes = np.array([[1] * 6 + [3] + [2] * 7], np.uint8)
-    np.testing.assert_array_equal(sieve(classes, {3: 4}), [[1] * 6 + [2] * 8])
-    np.testing.assert_array_equal(sieve(classes[:, :-1], {3: 4}), [[1] * 7 + [2] * 6])
+def test_a_small_region_takes_the_class_of_its_longest_border_and_of_equal_ones_the_highest():
+    classes = np.full((6, 6), 1, np.uint8)
+    classes[3:] = 2
+    classes[2, 2:4] = 3  # three sides of class 1 and one of class 2, two pixels long
+    np.testing.assert_array_equal(sieve_whole(classes, {3: 4})[2], [1] * 6)
+    classes[2, 2:4], classes[2:4, 2] = 1, 3
+    np.testing.assert_array_equal(sieve_whole(classes, {3: 4})[2:4, 2], [2, 2])
 
 
-def test_a_row_of_equal_small_regions_takes_few_rounds():
+def test_a_row_of_equal_small_regions_is_merged_in_time():
     classes = np.tile(np.array([1, 2], np.uint8), (1, 50_000))
-    kept = sieve(classes, {1: 40, 2: 40})
-    assert np.diff(np.flatnonzero(np.diff(kept[0]))).min() >= 40
+    kept = sieve_whole(classes, {1: 40, 2: 40})
+    assert np.diff(np.flatnonzero(np.diff(kept[0]))).min(initial=40) >= 40
 
 
 @settings(max_examples=60, deadline=None)
 @given(rasters)
 def test_a_sieve_of_nothing_changes_nothing_and_nodata_never_moves(classes):
-    np.testing.assert_array_equal(sieve(classes, dict.fromkeys(range(1, 6), 0)), classes)
-    np.testing.assert_array_equal(sieve(classes, {1: 3, 2: 50, 3: 5}) == 0, classes == 0)
+    np.testing.assert_array_equal(sieve_whole(classes, dict.fromkeys(range(1, 6), 0)), classes)
+    np.testing.assert_array_equal(sieve_whole(classes, {1: 3, 2: 50, 3: 5}) == 0, classes == 0)
 
 
 def test_each_class_has_its_own_threshold():
@@ -272,8 +398,9 @@ def test_each_class_has_its_own_threshold():
     classes[10:12, 2:5] = 2  # 6 px, too small for a road
     classes[16, 16] = 3  # 1 px of a class without threshold
     found = polygons_of(classes, min_area_m2={1: 1.5, 2: 10.0, 5: 10.0})
-    assert found.values.tolist() == [1, 3, 5]
-    assert found.area_m2.tolist() == [1.5, 0.25, 100 - 1.75]
+    order = np.argsort(found.values)
+    assert found.values[order].tolist() == [1, 3, 5]
+    assert found.area_m2[order].tolist() == [1.5, 0.25, 100 - 1.75]
 
 
 # --- measures
@@ -303,14 +430,6 @@ def test_pixels_taken_over_by_the_sieve_do_not_count_for_the_new_class():
     assert np.isnan(polygons_of(classes).confidence).all()
 
 
-def test_sums_inside_counts_the_pixels_of_holes_nowhere():
-    classes = np.full((7, 9), 1, np.uint8)
-    classes[2:5, 3:6] = 2
-    faces, values = trace(classes)
-    sums = sums_inside(faces, np.ones((7, 9), np.uint8))
-    assert dict(zip(values.tolist(), sums.tolist(), strict=True)) == {1: 54, 2: 9}
-
-
 def test_feet_become_metres():
     feet = CRS.from_epsg(2263).to_wkt(version="WKT2_2019")  # New York, US survey feet
     classes = np.full((10, 20), 1, np.uint8)
@@ -331,7 +450,7 @@ def test_degrees_are_measured_along_the_ellipsoid_as_in_an_equal_area_projection
     plane = shapely.transform(found.geometry, to_laea.transform, interleaved=False)
     np.testing.assert_allclose(found.area_m2, shapely.area(plane), rtol=1e-6)
     np.testing.assert_allclose(found.perimeter_m, shapely.length(plane), rtol=1e-6)
-    assert ground_pixel_area_m2(grid) * 100 == pytest.approx(found.area_m2[0], rel=1e-5)
+    assert ground_pixel_area_m2(grid) * 100 == pytest.approx(found.of_class(1).area_m2[0], rel=1e-5)
 
 
 def test_square_metres_of_web_mercator_are_those_of_the_ground():
@@ -361,5 +480,5 @@ def test_national_grids_are_planar():
 
 
 def test_rings_come_apart_and_together_again():
-    faces, _ = trace(blobs(1))
+    faces, _ = gdal_faces(blobs(1))
     assert shapely.equals_exact(Rings.of(faces).polygons(), faces).all()

@@ -119,3 +119,18 @@ def talk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+simplify_option = click.option(
+    "--simplify-px",
+    type=FiniteRange(0, 100),
+    default=0.75,
+    show_default=True,
+    help="How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.",
+)
+split_grid_option = click.option(
+    "--split-grid",
+    type=click.IntRange(16),
+    metavar="N",
+    help="Cut polygons along a grid of N x N pixels: friendlier layers, and less memory.",
+)

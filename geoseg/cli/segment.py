@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from geoseg.cli.area_option import AreaType
-from geoseg.cli.options import FiniteRange, creation_option, json_option, out_option, overwrite_option, talk_options
+from geoseg.cli.options import (
+    FiniteRange,
+    creation_option,
+    json_option,
+    out_option,
+    overwrite_option,
+    simplify_option,
+    split_grid_option,
+    talk_options,
+)
 
 _FILE = click.Path(path_type=Path)
 
@@ -110,13 +119,8 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
     help="Smallest region kept: N for all, or name=N; repeat for more.  "
     "[default: building 10, road 50, water 50, others 25]",
 )
-@click.option(
-    "--simplify-px",
-    type=FiniteRange(0, 100),
-    default=1.0,
-    show_default=True,
-    help="How much outlines are simplified, in pixels; 0 follows the pixels.",
-)
+@simplify_option
+@split_grid_option
 @click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
 @click.option("--max-pixels", type=FiniteRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")

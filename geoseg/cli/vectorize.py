@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from geoseg.cli.area_option import AreaType, areas_by_name
-from geoseg.cli.options import FiniteRange, json_option, out_option, overwrite_option, talk_options
+from geoseg.cli.options import (
+    json_option,
+    out_option,
+    overwrite_option,
+    simplify_option,
+    split_grid_option,
+    talk_options,
+)
 
 _FILE = click.Path(path_type=Path)
 
@@ -28,13 +35,10 @@ _FILE = click.Path(path_type=Path)
     multiple=True,
     help="Smallest region kept: N for all, or name=N; repeat for more.  [default: as segment; others 0]",
 )
-@click.option(
-    "--simplify-px",
-    type=FiniteRange(0, 100),
-    default=1.0,
-    show_default=True,
-    help="How much outlines are simplified, in pixels; 0 follows the pixels.",
-)
+@simplify_option
+@split_grid_option
+@click.option("--legend", type=_FILE, help="What the values mean: lines of value,name[,#RRGGBB], or JSON.")
+@click.option("--threads", type=click.IntRange(1), help="Threads that trace.  [default: all processors]")
 @click.option("--src-crs", metavar="CRS", help="The raster's CRS, where the file has none or a wrong one.")
 @click.option("--rfc7946", is_flag=True, help="Write GeoJSON in WGS 84 longitude and latitude.")
 @overwrite_option
@@ -59,12 +63,16 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
         raster=classes_tif,
         out=Path(given["out"]),
         confidence=given["confidence"],
-        vectors=VectorRequest(given["classes"], areas_by_name(given["min_area_m2"]), given["simplify_px"]),
+        vectors=VectorRequest(
+            given["classes"], areas_by_name(given["min_area_m2"]), given["simplify_px"], given["split_grid"] or 0
+        ),
+        legend=given["legend"],
+        threads=given["threads"],
         src_crs=given["src_crs"],
         rfc7946=given["rfc7946"],
         overwrite=given["overwrite"],
     )
-    with progress_on(progress, "vectorize", "step") as meter:
+    with progress_on(progress, "vectorize", "row") as meter:
         report = vectorize(request, meter.at)
     tell_layers(report, progress)
     if as_json:

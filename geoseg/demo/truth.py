@@ -13,7 +13,7 @@ import shapely
 from geoseg.demo.world import Centerline, Footprint, centerlines, footprints
 from geoseg.layers.features import GEOMETRY, feature_stream
 from geoseg.vector.polygonize import polygonize
-from geoseg.vocabulary import DEFAULT_LEGEND, Window
+from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.vocabulary import ClassRows, Grid
+    from geoseg.vocabulary import Grid
 
 _COLUMNS = 4096  # pixels; polygons end at every such column, so that memory stays bounded in wide scenes
 _BATCH = 5000  # features held at once
@@ -43,16 +43,11 @@ def append_polygons(path: Path, rows: ClassRows, grid: Grid) -> None:
     height, width = rows.classes.shape
     for col in range(0, width, _COLUMNS):
         window = Window(rows.row, col, height, min(_COLUMNS, width - col))
-        polygons = polygonize(
-            np.ascontiguousarray(rows.classes[:, col : window.right]),
-            None,
-            grid=grid.crop(window),
-            legend=DEFAULT_LEGEND,
-            min_area_m2={},
-            simplify_px=0.0,
-        )
+        cut = ClassRows(0, np.ascontiguousarray(rows.classes[:, col : window.right]))
+        found = polygonize([cut], grid=grid.crop(window), legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=0.0)
+        batches = list(found)
         for entry in DEFAULT_LEGEND:
-            stream = feature_stream([(entry, polygons.of_class(entry.value))])
+            stream = feature_stream((entry, polygons.of_class(entry.value)) for polygons in batches)
             _append(path, stream, str(entry.layer), "Polygon", grid.crs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,21 @@ SCHEMA = pa.schema(
 _BATCH = 10_000  # polygons held as WKB at once
 
 
+@dataclass(slots=True)
+class Tally:
+    """How much was written of a class."""
+
+    features: int = 0
+    area_m2: float = 0.0
+
+    def count(self, polygons: Polygons) -> None:
+        """Add some polygons."""
+        self.features += len(polygons.values)
+        self.area_m2 += float(polygons.area_m2.sum())
+
+
 def feature_stream(layers: Iterable[tuple[MapClass, Polygons]]) -> pa.RecordBatchReader:
-    """Return the polygons of one or several classes, one after the other, as a reader of `SCHEMA`."""
+    """Return polygons, each part of one class, one after the other, as a reader of `SCHEMA`."""
     return pa.RecordBatchReader.from_batches(SCHEMA, _batches(layers))
 
 

@@ -14,7 +14,7 @@ from geoseg.layers.features import GEOMETRY, feature_stream
 from geoseg.layers.styles import write_styles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Version 1.4, GDAL's default, makes QGIS 3.22 warn at every opening.
 _OPTIONS = {"VERSION": "1.3"}
+_HELD = 50_000  # polygons of a class; every append opens the file anew
 
 # http://www.geopackage.org/spec130/#extension_metadata
 _METADATA = """
@@ -49,7 +50,8 @@ CREATE TABLE IF NOT EXISTS gpkg_extensions (table_name TEXT, column_name TEXT, e
 
 def write_geopackage(
     path: Path,
-    layers: Sequence[tuple[MapClass, Polygons]],
+    chosen: Sequence[MapClass],
+    parts: Iterable[tuple[MapClass, Polygons]],
     crs: str,
     provenance: Mapping[str, Any],
     options: Mapping[str, str],
@@ -58,7 +60,8 @@ def write_geopackage(
 
     Args:
         path: a file that does not exist yet and that nobody else knows: it is not safe against a crash.
-        layers: classes with their polygons, each becoming the layer of that name.
+        chosen: classes to write, each becoming the layer of its name, in this order.
+        parts: their polygons, in parts as they come.
         crs: WKT of the coordinate reference system.
         provenance: how the polygons came about; JSON in the table ``gpkg_metadata``.
         options: GDAL creation options that override ours, names in capitals.
@@ -66,26 +69,60 @@ def write_geopackage(
     Raises:
         OutputError: features are missing from what was written.
     """
-    with _unsynced():
-        for number, (entry, polygons) in enumerate(layers):
-            pyogrio.write_arrow(
-                feature_stream([(entry, polygons)]),
-                path,
-                driver="GPKG",
-                layer=entry.layer,
-                geometry_name=GEOMETRY,
-                geometry_type="Polygon",
-                crs=crs,
-                append=number > 0,
-                **_OPTIONS | dict(options),
-            )
+    layers = _Layers(path, chosen, crs, _OPTIONS | dict(options))
+    for entry, polygons in parts:
+        layers.add(entry, polygons)
+    layers.finish()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=OFF")
         database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
-        write_styles(database, [entry for entry, _ in layers])
+        write_styles(database, chosen)
         _write_provenance(database, provenance)
         indexed = options.get("SPATIAL_INDEX", "YES").upper() in ("YES", "TRUE", "ON", "1")
-        _check(path, database, layers, indexed=indexed)
+        _check(path, database, layers.written, indexed=indexed)
+
+
+class _Layers:
+    """Layers that grow together. A layer is opened anew for every append, so polygons are gathered first."""
+
+    def __init__(self, path: Path, chosen: Sequence[MapClass], crs: str, options: Mapping[str, str]) -> None:
+        self._path = path
+        self._crs = crs
+        self._options = options
+        self._held: dict[MapClass, list[Polygons]] = {entry: [] for entry in chosen}
+        self._created = False
+        self.written = {str(entry.layer): 0 for entry in chosen}
+        """Features by layer."""
+
+    def add(self, entry: MapClass, polygons: Polygons) -> None:
+        """Take polygons of a class, and write when there are many."""
+        self._held[entry].append(polygons)
+        if sum(len(part.values) for part in self._held[entry]) >= _HELD:
+            self._write([entry])
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._write([entry for entry, parts in self._held.items() if parts])
+
+    def _write(self, entries: Iterable[MapClass]) -> None:
+        if not self._created:  # all layers at once, in the order of the classes
+            entries = list(self._held)
+        for entry in entries:
+            parts, self._held[entry] = self._held[entry], []
+            with _unsynced():
+                pyogrio.write_arrow(
+                    feature_stream((entry, part) for part in parts),
+                    self._path,
+                    driver="GPKG",
+                    layer=entry.layer,
+                    geometry_name=GEOMETRY,
+                    geometry_type="Polygon",
+                    crs=self._crs,
+                    append=self._path.exists(),
+                    **{} if self._created else dict(self._options),
+                )
+            self.written[str(entry.layer)] += sum(len(part.values) for part in parts)
+        self._created = True
 
 
 @contextlib.contextmanager
@@ -110,20 +147,17 @@ def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any
     )
 
 
-def _check(
-    path: Path, database: sqlite3.Connection, layers: Sequence[tuple[MapClass, Polygons]], *, indexed: bool
-) -> None:
+def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int], *, indexed: bool) -> None:
     """Count what was written: where room is short, GDAL leaves out an index or the last pages without a word.
 
     Raises:
         OutputError: features, or entries of the spatial index, are missing.
     """
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    for entry, polygons in layers:
-        expected = len(polygons.values)
-        for table in (entry.layer, f"rtree_{entry.layer}_{GEOMETRY}")[: 2 if indexed else 1]:
+    for layer, features in expected.items():
+        for table in (layer, f"rtree_{layer}_{GEOMETRY}")[: 2 if indexed else 1]:
             found = -1
             if table in tables:  # MapClass lets no quotes into a layer's name
                 (found,) = database.execute(f'SELECT count(*) FROM "{table}"').fetchone()  # noqa: S608
-            if found != expected:
-                raise OutputError(f"{path}: the layer {entry.layer} came out incomplete; is the disk full?")
+            if found != features:
+                raise OutputError(f"{path}: the layer {layer} came out incomplete; is the disk full?")

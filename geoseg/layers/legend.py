@@ -18,7 +18,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rasterio.io import DatasetReader
 
@@ -52,12 +52,27 @@ def read_legend(raster: DatasetReader, values: Iterable[int]) -> dict[int, MapCl
     """
     classes = _own_classes(raster)
     names, colors = ({}, {}) if classes else (_category_names(raster), _colors(raster))
+    return completed(raster.name, classes, names, colors, values)
+
+
+def completed(
+    source: str,
+    classes: dict[int, MapClass],
+    names: Mapping[int, str],
+    colors: Mapping[int, str],
+    values: Iterable[int],
+) -> dict[int, MapClass]:
+    """Return classes with one more for each value that has none yet, from names and colours where there are such.
+
+    Raises:
+        InputError: more than 254 classes; ``source`` is to blame.
+    """
     foreign = sorted(set(values) - set(classes))
     free = iter(value for value in _USABLE if value not in classes and value not in foreign)
     for value in foreign:
         legal = value if value in _USABLE else next(free, None)
         if legal is None:
-            raise InputError(f"{raster.name}: more than {len(_USABLE)} different values; expected a class raster")
+            raise InputError(f"{source}: more than {len(_USABLE)} different values; expected a class raster")
         entry = _foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
         if any(entry.name == other.name or entry.layer == other.layer for other in classes.values()):
             entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")

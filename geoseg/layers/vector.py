@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ import pyogrio.raw
 from geoseg.errors import OutputError, UsageError
 from geoseg.layers import geojson
 from geoseg.layers.faults import writing
-from geoseg.layers.features import GEOMETRY, feature_stream
+from geoseg.layers.features import GEOMETRY, Tally, feature_stream
 from geoseg.layers.geopackage import write_geopackage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
+
+    import pyarrow as pa
 
     from geoseg.vocabulary import Grid, MapClass, Polygons
 
@@ -58,46 +61,72 @@ def check_layers(path: str | Path, grid: Grid, *, rfc7946: bool) -> None:
         check(Path(path), grid.crs)
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenLayers:
+    """What came out."""
+
+    tallies: dict[int, Tally]
+    """How much was written, by class value."""
+    notes: list[str]
+    """Sentences the user should read."""
+
+
 def write_layers(
     path: Path,
-    layers: Sequence[tuple[MapClass, Polygons]],
+    chosen: Sequence[MapClass],
+    polygons: Iterable[Polygons],
     grid: Grid,
     provenance: Mapping[str, Any],
     *,
     rfc7946: bool,
     options: Mapping[str, str],
-) -> list[str]:
-    """Write polygons; a GeoPackage gets a layer for each class, other formats one layer with ``class``.
+) -> WrittenLayers:
+    """Write polygons as they come; a GeoPackage gets a layer for each class, other formats one with ``class``.
 
     Args:
         path: a new file (a temporary name, see ``publish``); its ending names the format.
-        layers: classes with their polygons, in the coordinates of the grid's CRS.
+        chosen: classes to write.
+        polygons: finished polygons in batches, of any classes, in the coordinates of the grid's CRS.
         grid: the CRS, and the pixels that tell how precise coordinates are.
         provenance: how the polygons came about; kept by GeoPackage.
         rfc7946: write GeoJSON in WGS 84.
         options: GDAL creation options that override ours.
 
-    Returns:
-        Sentences the user should read.
-
     Raises:
         UsageError: an unknown ending or option.
         OutputError: the file cannot be written, or not in this format.
     """
+    source = _Source(chosen, polygons)
+    try:
+        with writing(path):
+            return _written(path, source, grid, provenance, rfc7946, {n.upper(): v for n, v in options.items()})
+    except Exception:
+        if source.error is not None:
+            raise source.error from None
+        raise
+
+
+def _written(
+    path: Path,
+    source: _Source,
+    grid: Grid,
+    provenance: Mapping[str, Any],
+    rfc7946: bool,  # noqa: FBT001 - handed on
+    options: Mapping[str, str],
+) -> WrittenLayers:
     driver = driver_of(path)
-    options = {name.upper(): value for name, value in options.items()}
     notes: list[str] = []
-    with writing(path), warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         try:
             if driver == "GPKG":
-                write_geopackage(path, layers, grid.crs, provenance, options)
+                write_geopackage(path, source.chosen, source.batches(), grid.crs, provenance, options)
             elif driver == "GeoJSON":
-                notes = _write_geojson(path, layers, grid, rfc7946=rfc7946, options=options)
+                notes = _write_geojson(path, source, grid, rfc7946=rfc7946, options=options)
             elif driver == "FlatGeobuf":
-                _write_flatgeobuf(path, layers, grid.crs, options)
+                _write_flatgeobuf(path, source, grid.crs, options)
             else:
-                _write_parquet(path, layers, grid.crs, options)
+                _write_parquet(path, source, grid.crs, options)
         except ValueError as error:
             if options and "option" in str(error):
                 raise UsageError(f"--co: {error}") from error
@@ -105,17 +134,44 @@ def write_layers(
     for warning in caught if options else ():
         if "creation option" in str(warning.message):
             raise UsageError(f"--co: {warning.message}")
-    return notes
+    return WrittenLayers(source.tallies, notes)
 
 
-def _write_geojson(
-    path: Path,
-    layers: Sequence[tuple[MapClass, Polygons]],
-    grid: Grid,
-    *,
-    rfc7946: bool,
-    options: Mapping[str, str],
-) -> list[str]:
+class _Source:
+    """Polygons on their way into a writer that pulls them, counted, and what went wrong on that way.
+
+    An error in them reaches a writer as words only; here it is remembered as it was.
+    """
+
+    def __init__(self, chosen: Sequence[MapClass], polygons: Iterable[Polygons]) -> None:
+        self.chosen = chosen
+        self._polygons = polygons
+        self.tallies = {entry.value: Tally() for entry in chosen}
+        self.error: BaseException | None = None
+
+    def batches(self) -> Iterator[tuple[MapClass, Polygons]]:
+        """Yield the polygons of each class in each batch, empty ones too."""
+        try:
+            for batch in self._polygons:
+                for entry in self.chosen:
+                    part = batch.of_class(entry.value)
+                    self.tallies[entry.value].count(part)
+                    yield entry, part
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def stream(self) -> pa.RecordBatchReader:
+        """Return the chosen classes' polygons as records."""
+        return feature_stream(self.batches())
+
+    @property
+    def features(self) -> int:
+        """Polygons so far."""
+        return sum(tally.features for tally in self.tallies.values())
+
+
+def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool, options: Mapping[str, str]) -> list[str]:
     """Write one collection and return the notes on its CRS."""
     notes: list[str] = []
     if rfc7946:
@@ -126,7 +182,7 @@ def _write_geojson(
         notes = geojson.notes_on(crs)
         ours = {"COORDINATE_PRECISION": str(geojson.decimals(grid))}
     pyogrio.write_arrow(
-        feature_stream(layers),
+        source.stream(),
         path,
         driver="GeoJSON",
         layer=_ONE_LAYER,
@@ -139,12 +195,10 @@ def _write_geojson(
     return notes
 
 
-def _write_flatgeobuf(
-    path: Path, layers: Sequence[tuple[MapClass, Polygons]], crs: str, options: Mapping[str, str]
-) -> None:
+def _write_flatgeobuf(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
     """Write one layer with a spatial index; raises OutputError where features are missing afterwards."""
     pyogrio.write_arrow(
-        feature_stream(layers),
+        source.stream(),
         path,
         driver="FlatGeobuf",
         layer=_ONE_LAYER,
@@ -155,21 +209,18 @@ def _write_flatgeobuf(
     )
     with pyogrio.raw.open_arrow(path, use_pyarrow=True) as (_, reader):
         found = sum(batch.num_rows for batch in reader)
-    expected = sum(len(polygons.values) for _, polygons in layers)
-    if found != expected:
-        raise OutputError(f"{path}: came out with {found} of {expected} polygons; is the disk full?")
+    if found != source.features:
+        raise OutputError(f"{path}: came out with {found} of {source.features} polygons; is the disk full?")
 
 
-def _write_parquet(
-    path: Path, layers: Sequence[tuple[MapClass, Polygons]], crs: str, options: Mapping[str, str]
-) -> None:
+def _write_parquet(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
     """Write one GeoParquet table; its only option is COMPRESSION."""
     import geopandas
 
     unknown = set(options) - {"COMPRESSION"}
     if unknown:
         raise UsageError(f"--co {min(unknown)}: GeoParquet knows only the option COMPRESSION")
-    table = feature_stream(layers).read_all()
+    table = source.stream().read_all()
     columns = {name: table[name].to_pandas() for name in table.column_names if name != GEOMETRY}
     geometry = geopandas.GeoSeries.from_wkb(table[GEOMETRY].to_pandas(), crs=crs)
     frame = geopandas.GeoDataFrame(columns, geometry=geometry).rename_geometry(GEOMETRY)

@@ -10,7 +10,7 @@ from geoseg.inference.decide import decide, onto_grid
 from geoseg.inference.flips import FlippedNetwork
 from geoseg.inference.network import WindowShape
 from geoseg.inference.runtime import build_network
-from geoseg.pipeline.canvas import placed
+from geoseg.pipeline.placed import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from geoseg.inference.blend import ScoreRows
     from geoseg.inference.network import Network
     from geoseg.model.file import Model
-    from geoseg.pipeline.canvas import Canvas
     from geoseg.pipeline.plan import Place, Plan
     from geoseg.pipeline.request import SegmentRequest
     from geoseg.vocabulary import ClassRows, Legend, SceneRows
@@ -51,11 +50,14 @@ class Classifier:
         )
 
     def classes(
-        self, strips: Iterable[SceneRows], canvas: Canvas | None, count: Callable[[int], None]
+        self, strips: Iterable[SceneRows], aside: Callable[[ClassRows], None], count: Callable[[int], None]
     ) -> tuple[Place, Iterator[ClassRows]]:
         """Return class rows and the grid they lie on: the scene's, or the network's where only polygons need them.
 
-        Where rasters are wanted on the scene's grid and polygons on the network's, the canvas is painted on the way.
+        Args:
+            strips: the scene, ready for the network.
+            aside: given the class rows of the network's grid on the way, where rasters are wanted on the scene's.
+            count: called with the number of windows done since the last call.
         """
         plan, legend = self.plan, self.legend
         if not self.needs_scores:
@@ -65,15 +67,15 @@ class Classifier:
         traced_on_network = plan.resampled and plan.trace is plan.network
         if not plan.resampled or (traced_on_network and self.only_traced):
             return plan.trace, placed(decide(scores, legend), plan.trace, plan.area)
-        if traced_on_network and canvas is not None:
-            scores = self._painting(scores, canvas)
+        if traced_on_network:
+            scores = self._put_aside(scores, aside)
         seen, wanted = plan.network, plan.scene
         onto = onto_grid(scores, seen.whole.shape, wanted.whole.shape, seen.window, wanted.window)
         return wanted, placed(decide(onto, legend), wanted, plan.area)
 
-    def _painting(self, scores: Iterable[ScoreRows], canvas: Canvas) -> Iterator[ScoreRows]:
-        """Pass scores on and keep their classes on the network's grid."""
+    def _put_aside(self, scores: Iterable[ScoreRows], aside: Callable[[ClassRows], None]) -> Iterator[ScoreRows]:
+        """Pass scores on and decide their classes on the network's grid."""
         for strip in scores:
             for rows in placed(decide([strip], self.legend), self.plan.network, self.plan.area):
-                canvas.write(rows)
+                aside(rows)
             yield strip

@@ -23,6 +23,7 @@ class Impression:
         self._pixels = 0
         self._percent = 0
         self._decided = 0
+        self._nothing = True
 
     def of_pixels(self, strip: SceneRows) -> SceneRows:
         """Pass a strip on, adding up the colours of its valid pixels."""
@@ -33,12 +34,18 @@ class Impression:
 
     def of_classes(self, strip: ClassRows) -> ClassRows:
         """Pass a strip on, adding up its confidences."""
+        self._nothing = self._nothing and not strip.classes.any()
         if strip.confidence is not None:
             known = strip.confidence[::_EVERY, ::_EVERY]
             known = known[known <= 100]
             self._percent += int(known.sum(dtype=np.int64))
             self._decided += known.size
         return strip
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but nodata has passed by."""
+        return self._nothing
 
     def warnings(self, card: ModelCard, scene_pixel_m: float, seen_pixel_m: float) -> list[str]:
         """Return one sentence if the scene lies outside the model's domain, else nothing.

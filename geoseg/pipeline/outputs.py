@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.plan import least_areas
-from geoseg.vector.burn import final_classes
+from geoseg.vector.burn import final_rows
 from geoseg.vector.clip import clipped
 from geoseg.vector.polygonize import polygonize
-from geoseg.vocabulary import DEFAULT_CLASSES, ClassRows
+from geoseg.vocabulary import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from geoseg.layers.publish import Publication
-    from geoseg.pipeline.canvas import Canvas
+    from geoseg.layers.vector import WrittenLayers
     from geoseg.pipeline.plan import Plan
     from geoseg.pipeline.request import OutputRequest, SegmentReport, SegmentRequest, VectorRequest
-    from geoseg.vocabulary import Grid, Legend, MapClass
+    from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass, Polygons
+
+Item = TypeVar("Item")
 
 
 def chosen_classes(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:
@@ -97,51 +101,76 @@ class RasterSinks:
 
 
 def write_traced(
-    canvas: Canvas,
+    rows: Iterable[ClassRows],
     request: SegmentRequest,
     plan: Plan,
     legend: Legend,
     publication: Publication,
     report: SegmentReport,
 ) -> None:
-    """Trace the canvas and write the layers and the final class raster; fills the report's layers and seconds."""
+    """Trace class rows as they come and write the layers and the final class raster; fills the report."""
     output, vectors = request.output, request.vectors
-    began = time.perf_counter()
+    least = least_areas(vectors.min_area_m2, legend)
     polygons = polygonize(
-        canvas.classes,
-        canvas.confidence,
-        grid=canvas.grid,
+        rows,
+        grid=plan.trace.grid,
         legend=legend,
-        min_area_m2=least_areas(vectors.min_area_m2, legend),
+        min_area_m2=least,
         simplify_px=vectors.simplify_px,
+        split_px=vectors.split_px,
+        threads=request.runs_on.threads or os.cpu_count() or 1,
     )
     if plan.border is not None:
-        polygons = clipped(polygons, plan.border, canvas.grid)
-    traced = time.perf_counter()
-    report.seconds["vector"] += traced - began
+        polygons = (clipped(batch, plan.border, plan.trace.grid) for batch in polygons)
+    polygons = timed(polygons, report.seconds, "vector")
+    kept: list[Polygons] = []
+    if output.raster_final is not None:
+        polygons = _keeping(polygons, kept)
+    began = time.perf_counter()
     if output.layers is not None:
-        layers = [(entry, polygons.of_class(entry.value)) for entry in chosen_classes(vectors, legend)]
-        provenance = report.provenance() | {
-            "min_area_m2": {
-                legend.by_value(v).name: area for v, area in least_areas(vectors.min_area_m2, legend).items()
-            },
-            "simplify_px": vectors.simplify_px,
-        }
+        chosen = chosen_classes(vectors, legend)
+        provenance = report.provenance() | vectors.said(least, legend)
         path = publication.add(output.layers)
-        report.warnings += write_layers(path, layers, canvas.grid, provenance, rfc7946=output.rfc7946, options={})
-        report.layers = [
-            {
-                "name": entry.layer,
-                "class": entry.name,
-                "features": len(of_class.values),
-                "area_m2": round(float(of_class.area_m2.sum()), 2),
-            }
-            for entry, of_class in layers
-        ]
+        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946, options={})
+        report.warnings += written.notes
+        report.layers = tallied(chosen, written)
+    else:
+        deque(polygons, maxlen=0)
     if output.raster_final is not None:
         path = publication.add(output.raster_final)
         with ClassRasterWriter(path, plan.scene.grid, legend, report.provenance(), output.creation) as writer:
-            writer.write(ClassRows(0, final_classes(polygons, plan.scene.grid)))
-    if not canvas.classes.any():
-        report.warnings.append(f"{report.scene}: every pixel is nodata, so the layers are empty")
-    report.seconds["write"] += time.perf_counter() - traced
+            for final in final_rows(kept, plan.scene.grid):
+                writer.write(final)
+    report.seconds["write"] += time.perf_counter() - began - report.seconds["vector"]
+
+
+def tallied(chosen: Sequence[MapClass], written: WrittenLayers) -> list[dict[str, Any]]:
+    """Return what a report says of the layers of some classes."""
+    return [
+        {
+            "name": entry.layer,
+            "class": entry.name,
+            "features": written.tallies[entry.value].features,
+            "area_m2": round(written.tallies[entry.value].area_m2, 2),
+        }
+        for entry in chosen
+    ]
+
+
+def timed(items: Iterable[Item], seconds: dict[str, float], name: str) -> Iterator[Item]:
+    """Pass items on, adding up the time it takes to make them."""
+    items = iter(items)
+    while True:
+        began = time.perf_counter()
+        item = next(items, None)
+        seconds[name] += time.perf_counter() - began
+        if item is None:
+            return
+        yield item
+
+
+def _keeping(polygons: Iterable[Polygons], kept: list[Polygons]) -> Iterator[Polygons]:
+    """Pass polygons on and keep them."""
+    for batch in polygons:
+        kept.append(batch)
+        yield batch

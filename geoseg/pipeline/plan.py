@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geoseg.scene.reader import Scene
     from geoseg.vocabulary import Grid, Legend, Window
 
-_MARGIN_PX = 4.0  # simplifying moves outlines by a pixel or two; none of that may show inside the area
+_MARGIN_PX = 4.0  # simplifying moves outlines by as much as it is told to; none of that may show inside the area
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,10 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
     windows = plan_windows(
         scene.grid.shape, seen, request.windows, radius=card.receptive_radius, stride=card.network.stride
     )
-    on_scene, on_network = Place(scene.native, wanted), Place(scene.grid, seen, _MARGIN_PX)
+    on_scene, on_network = (
+        Place(scene.native, wanted),
+        Place(scene.grid, seen, _MARGIN_PX + request.vectors.simplify_px),
+    )
     finer = scene.native.height * scene.native.width > scene.grid.height * scene.grid.width
     return Plan(area, windows, on_scene, on_network, on_network if finer else on_scene)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from geoseg.model.card import ModelCard
+    from geoseg.vocabulary import Legend
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,16 @@ class VectorRequest:
     """Comma list or ``all``; None stands for the default layers that the legend has."""
     min_area_m2: Mapping[str, float] = field(default_factory=dict)
     """By class or layer name; ``*`` stands for all; what is not named keeps the legend's default."""
-    simplify_px: float = 1.0
+    simplify_px: float = 0.75
+    split_px: int = 0
+    """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
+
+    def said(self, least: Mapping[int, float], legend: Legend) -> dict[str, Any]:
+        """Return what layers should say about their making."""
+        smallest = {legend.by_value(value).name: area for value, area in least.items()}
+        return {"min_area_m2": smallest, "simplify_px": self.simplify_px} | (
+            {"split_px": self.split_px} if self.split_px else {}
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from geoseg.layers.publish import Publication, check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.pipeline.ahead import Ahead
-from geoseg.pipeline.canvas import Canvas
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.honesty import Impression
-from geoseg.pipeline.outputs import RasterSinks, check_outputs, write_traced
+from geoseg.pipeline.outputs import RasterSinks, check_outputs, timed, write_traced
 from geoseg.pipeline.plan import make_plan, read_request
 from geoseg.pipeline.request import SegmentReport
 from geoseg.scene.georeference import short_name
 from geoseg.scene.reader import open_scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from geoseg.inference.network import Network
     from geoseg.model.file import Model
-    from geoseg.pipeline.plan import Plan
+    from geoseg.pipeline.plan import Place, Plan
     from geoseg.pipeline.request import SegmentRequest
+    from geoseg.vocabulary import ClassRows
 
 
 def segment(
@@ -62,39 +63,59 @@ def segment(
         classifier = Classifier.of(request, plan, model)
         report = _report(request, plan, model, classifier.network, scene.stretch.text)
         impression = Impression(len(model.card.bands))
-        canvas = Canvas(plan.trace.grid) if output.traced else None
-
         sinks = stack.enter_context(
             RasterSinks(publication, output, plan.scene.grid, model.card.legend, report.provenance())
         )
         read = Ahead(map(impression.of_pixels, scene.iter_rows(plan.windows.row_spans, plan.windows.col_span)))
         with read as strips:
-            total = plan.windows.count
-
-            def count(windows: int) -> None:
-                report.windows += windows
-                tell(report.windows, total, report.pixels * report.windows // total)
-
-            place, classes = classifier.classes(strips, canvas, count)
-            began = time.perf_counter()
-            for rows in map(impression.of_classes, classes):
-                decided = time.perf_counter()
-                report.seconds["forward"] += decided - began
-                if place is plan.scene:
-                    sinks.write(rows)
-                if canvas is not None and place is plan.trace:
-                    canvas.write(rows)
-                del rows  # the next strip is made in the room of this one
-                began = time.perf_counter()
-                report.seconds["write"] += began - decided
+            aside: deque[ClassRows] = deque()
+            place, classes = classifier.classes(strips, aside.append, _counter(report, plan, tell))
+            classes = timed(map(impression.of_classes, classes), report.seconds, "forward")
+            rows = _to_trace(classes, aside, place, plan, sinks, report)
+            if output.traced:
+                write_traced(rows, request, plan, model.card.legend, publication, report)
+                report.seconds["vector"] -= report.seconds["forward"] + report.seconds["write"]
+            else:
+                deque(rows, maxlen=0)
         report.seconds["read"] = read.seconds
         report.warnings += [
             *scene.notes,
             *impression.warnings(model.card, *_ground_pixels_m(plan, scene.ground_pixel_m)),
         ]
-        if canvas is not None:
-            write_traced(canvas, request, plan, model.card.legend, publication, report)
+        if output.traced and impression.empty:
+            report.warnings.append(f"{report.scene}: every pixel is nodata, so the layers are empty")
     return _finished(report, time.perf_counter() - started)
+
+
+def _counter(report: SegmentReport, plan: Plan, tell: Callable[[int, int, int], None]) -> Callable[[int], None]:
+    """Return what is called with the number of windows done since its last call."""
+
+    def count(windows: int) -> None:
+        report.windows += windows
+        tell(report.windows, plan.windows.count, report.pixels * report.windows // plan.windows.count)
+
+    return count
+
+
+def _to_trace(
+    classes: Iterable[ClassRows],
+    aside: deque[ClassRows],
+    place: Place,
+    plan: Plan,
+    sinks: RasterSinks,
+    report: SegmentReport,
+) -> Iterator[ClassRows]:
+    """Write class rows to the rasters that want them, and yield those that polygons are traced from."""
+    for rows in classes:
+        began = time.perf_counter()
+        if place is plan.scene:
+            sinks.write(rows)
+        report.seconds["write"] += time.perf_counter() - began
+        if place is plan.trace:
+            yield rows
+        del rows  # the next strip is made in the room of this one
+        while aside:
+            yield aside.popleft()
 
 
 def _ground_pixels_m(plan: Plan, native_m: tuple[float, float]) -> tuple[float, float]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rasterio.errors import RasterioError
-
 import geoseg
-from geoseg.errors import InputError
-from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import check_target, published
-from geoseg.layers.raster import is_confidence
 from geoseg.layers.vector import check_layers, write_layers
-from geoseg.pipeline.outputs import chosen_classes
+from geoseg.pipeline.class_raster import class_raster, confidence_raster
+from geoseg.pipeline.outputs import chosen_classes, tallied, timed
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.request import VectorRequest
-from geoseg.scene.georeference import grid_of, short_name
-from geoseg.scene.open import open_raster
+from geoseg.scene.georeference import short_name
 from geoseg.vector.polygonize import polygonize
-from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
+from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from rasterio.io import DatasetReader
-
-    from geoseg.vocabulary import Grid, MapClass
-
-_ROWS = 1024  # looked at in one go
+    from geoseg.vocabulary import MapClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +35,13 @@ class VectorizeRequest:
     out: Path
     confidence: Path | None = None
     """Confidences in percent on the same grid."""
+    legend: Path | None = None
+    """What the raster's values mean, where it does not say so itself: see ``geoseg.layers.legend.read_legend_file``."""
     vectors: VectorRequest = field(default_factory=VectorRequest)
     src_crs: str | None = None
     rfc7946: bool = False
+    threads: int | None = None
+    """Belts of rows traced at once; None for the number of processors."""
     overwrite: bool = False
 
 
@@ -66,26 +61,14 @@ class VectorizeReport:
         return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRaster:
-    """A class raster in memory."""
-
-    grid: Grid
-    legend: Legend
-    classes: NDArray[np.uint8]
-    """Shape (height, width), values of the legend, 0 for nodata."""
-    origin: dict[str, str]
-    """What the raster says about its own making."""
-
-
 def vectorize(
     request: VectorizeRequest, tell: Callable[[int, int], None] = lambda _done, _total: None
 ) -> VectorizeReport:
-    """Turn a class raster into vector layers.
+    """Turn a class raster into vector layers, strip by strip.
 
     Args:
         request: what to do.
-        tell: called with steps done and steps in all.
+        tell: called with rows done and rows in all; the raster is read twice, once to see its values.
 
     Raises:
         UsageError: the request contradicts itself, or names a class that is not there.
@@ -93,118 +76,58 @@ def vectorize(
         OutputError: the layers cannot be written.
     """
     started = time.perf_counter()
-    inputs = [path for path in (request.raster, request.confidence) if path is not None]
+    inputs = [path for path in (request.raster, request.confidence, request.legend) if path is not None]
     out = request.out
     check_target(out, overwrite=request.overwrite, inputs=inputs)
-    raster = read_class_raster(request.raster, src_crs=request.src_crs)
-    check_layers(out, raster.grid, rfc7946=request.rfc7946)
-    chosen = _chosen(request.vectors, raster.legend)
-    least = least_areas(request.vectors.min_area_m2, raster.legend)
-    confidence = _read_confidence(request.confidence, raster.grid, request.src_crs)
-    tell(1, 3)
-    read = time.perf_counter()
-    polygons = polygonize(
-        raster.classes,
-        confidence,
-        grid=raster.grid,
-        legend=raster.legend,
-        min_area_m2=least,
-        simplify_px=request.vectors.simplify_px,
-    )
-    tell(2, 3)
-    traced = time.perf_counter()
-    layers = [(entry, polygons.of_class(entry.value)) for entry in chosen]
-    report = VectorizeReport(str(out), short_name(raster.grid.crs), raster.classes.size)
-    provenance = raster.origin | {
-        "GEOSEG_VERSION": geoseg.__version__,
-        "GEOSEG_CLASSES": request.raster.name,
-        "min_area_m2": {raster.legend.by_value(value).name: area for value, area in least.items()},
-        "simplify_px": request.vectors.simplify_px,
-    }
-    with published(out, overwrite=request.overwrite) as path:
-        report.warnings += write_layers(path, layers, raster.grid, provenance, rfc7946=request.rfc7946, options={})
-    tell(3, 3)
-    if not raster.classes.any():
-        report.warnings.append(f"{request.raster}: every pixel is nodata, so the layers are empty")
-    report.layers = [
-        {
-            "name": entry.layer,
-            "class": entry.name,
-            "features": len(found.values),
-            "area_m2": round(float(found.area_m2.sum()), 2),
+    seconds = dict.fromkeys(("read", "vector", "write", "total"), 0.0)
+    with class_raster(request.raster, src_crs=request.src_crs, legend=request.legend) as raster:
+        grid = raster.grid
+        check_layers(out, grid, rfc7946=request.rfc7946)
+        chosen = _chosen(request.vectors, raster.legend)
+        least = least_areas(request.vectors.min_area_m2, raster.legend)
+        total = 2 * grid.height
+        tell(grid.height, total)
+        report = VectorizeReport(str(out), short_name(grid.crs), grid.height * grid.width)
+        provenance = raster.origin | {
+            "GEOSEG_VERSION": geoseg.__version__,
+            "GEOSEG_CLASSES": request.raster.name,
+            **request.vectors.said(least, raster.legend),
         }
-        for entry, found in layers
-    ]
-    ended = time.perf_counter()
-    seconds = {
-        "read": read - started,
-        "vector": traced - read,
-        "write": ended - traced,
-        "total": ended - started,
-    }
+
+        with ExitStack() as stack:
+            confidence = None
+            if request.confidence is not None:
+                confidence = stack.enter_context(confidence_raster(request.confidence, grid, request.src_crs))
+            seconds["read"] = time.perf_counter() - started
+            rows = timed(raster.rows(confidence), seconds, "read")
+            polygons = polygonize(
+                told(rows, lambda row: tell(grid.height + row, total)),
+                grid=grid,
+                legend=raster.legend,
+                min_area_m2=least,
+                simplify_px=request.vectors.simplify_px,
+                split_px=request.vectors.split_px,
+                threads=request.threads or os.cpu_count() or 1,
+            )
+            began = time.perf_counter()
+            with published(out, overwrite=request.overwrite) as path:
+                polygons = timed(polygons, seconds, "vector")
+                written = write_layers(path, chosen, polygons, grid, provenance, rfc7946=request.rfc7946, options={})
+            seconds["write"] = time.perf_counter() - began - seconds["vector"]
+    report.warnings += written.notes
+    if raster.empty:
+        report.warnings.append(f"{request.raster}: every pixel is nodata, so the layers are empty")
+    report.layers = tallied(chosen, written)
+    seconds["total"] = time.perf_counter() - started
     report.seconds = {name: round(value, 3) for name, value in seconds.items()}
     return report
 
 
-def read_class_raster(path: Path, *, src_crs: str | None = None) -> ClassRaster:
-    """Return a class raster of any origin with a legend for its values.
-
-    Without a nodata value, 0 is nodata, as in our own rasters; where another is declared, 0 is a class.
-
-    Raises:
-        InputError: more than one band, other pixels than uint8, our own confidences, no place on the ground, or
-            unreadable.
-    """
-    with open_raster(path) as raster:
-        _check_band(raster, "one band of class values")
-        if is_confidence(raster):
-            raise InputError(f"{path}: holds confidences; give the class raster, and this one as --confidence")
-        grid = grid_of(raster, src_crs=src_crs)
-        values, valid = _read(raster)
-        nodata = raster.nodata if raster.nodata is not None else NODATA
-        valid &= values != nodata
-        counts = np.zeros(256, np.int64)
-        for row in range(0, grid.height, _ROWS):
-            rows = slice(row, row + _ROWS)
-            counts += np.bincount(values[rows][valid[rows]], minlength=256)
-        found = read_legend(raster, np.flatnonzero(counts).tolist())
-        origin = {name: text for name, text in raster.tags().items() if name.startswith("GEOSEG_")}
-    origin.pop("GEOSEG_LEGEND", None)
-    table = np.zeros(256, np.uint8)
-    for value, entry in found.items():
-        table[value] = entry.value
-    classes = np.where(valid, table[values], np.uint8(NODATA))
-    legend = Legend(tuple(sorted(found.values(), key=lambda entry: entry.value)))
-    return ClassRaster(grid, legend, classes, origin)
-
-
-def _read_confidence(path: Path | None, grid: Grid, src_crs: str | None) -> NDArray[np.uint8] | None:
-    """Return confidences in percent, 255 where there are none; raises InputError where they do not fit."""
-    if path is None:
-        return None
-    with open_raster(path) as raster:
-        _check_band(raster, "one band of percents")
-        if grid_of(raster, src_crs=src_crs) != grid:
-            raise InputError(f"{path}: lies on another grid than the class raster; both must have the same pixels")
-        values, valid = _read(raster)
-    values[~valid] = 255
-    return values
-
-
-def _check_band(raster: DatasetReader, expected: str) -> None:
-    """Raise InputError unless a raster has one band of uint8."""
-    if raster.count != 1:
-        raise InputError(f"{raster.name}: has {raster.count} bands, expected {expected}; is it an image?")
-    if raster.dtypes[0] != "uint8":
-        raise InputError(f"{raster.name}: has {raster.dtypes[0]} pixels, expected {expected} in uint8")
-
-
-def _read(raster: DatasetReader) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return the only band and where it is valid; raises InputError where it cannot be read."""
-    try:
-        return raster.read(1), raster.read_masks(1) != 0
-    except RasterioError as error:
-        raise InputError(f"{raster.name}: cannot be read to its end; copy or download it again") from error
+def told(rows: Iterable[ClassRows], tell: Callable[[int], None]) -> Iterator[ClassRows]:
+    """Pass rows on, telling the number of the next one."""
+    for strip in rows:
+        yield strip
+        tell(strip.row + len(strip.classes))
 
 
 def _chosen(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:

@@ -47,7 +47,7 @@ class Arcs:
     @property
     def on_frame(self) -> NDArray[np.bool_]:
         """Whether an arc runs along the raster's frame, shape (arcs,)."""
-        return (self.left == OUTSIDE) | (self.right == OUTSIDE)
+        return np.asarray((self.left == OUTSIDE) | (self.right == OUTSIDE))
 
 
 def follow(cracks: Cracks, width: int) -> Arcs:

@@ -60,9 +60,7 @@ def find_cracks(runs: Runs, row: int, *, above: bool, below: bool) -> Cracks:
         below: whether the last row belongs to the belt below.
     """
     values = runs.of_cells(row)
-    xy, ways, sides, is_node, is_anchor, face, faces = _sweep(
-        runs.first, runs.starts, values, runs.width, above, below
-    )
+    xy, ways, sides, is_node, is_anchor, face, faces = _sweep(runs.first, runs.starts, values, runs.width, above, below)
     xy[:, 1] += row
     return Cracks(xy, ways, sides, is_node, is_anchor, faces, face)
 

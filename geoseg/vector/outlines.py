@@ -53,7 +53,9 @@ def outlines(arcs: Arcs, chosen: NDArray[np.bool_]) -> Outlines:
     """
     number = np.append(np.cumsum(chosen) - 1, -1)
     wanted = np.append(chosen, False)
-    halves = np.sort(np.concatenate((np.flatnonzero(wanted[arcs.left]) * 2, np.flatnonzero(wanted[arcs.right]) * 2 + 1)))
+    halves = np.sort(
+        np.concatenate((np.flatnonzero(wanted[arcs.left]) * 2, np.flatnonzero(wanted[arcs.right]) * 2 + 1))
+    )
     arc, backward = halves // 2, (halves & 1).astype(np.bool_)
     face = number[np.where(backward, arcs.right[arc], arcs.left[arc])]
     start = np.where(backward, arcs.end[arc], arcs.start[arc])

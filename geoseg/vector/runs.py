@@ -83,7 +83,7 @@ class Runs:
             return self.values.astype(np.uint16)
         rows = np.repeat(np.arange(row, row + self.height), np.diff(self.first))
         shade = (self.starts // self.cell & 1) + (rows // self.cell & 1) * 2
-        return (self.values + 256 * shade).astype(np.uint16)
+        return np.asarray(self.values + 256 * shade, np.uint16)
 
 
 def joined(parts: Sequence[Runs]) -> Runs:
@@ -148,9 +148,7 @@ def _encode(classes: Any, confidence: Any, cell: Any) -> Any:
 
 
 @compiled
-def _coalesced(
-    first: Any, starts: Any, values: Any, percents: Any, counted: Any, wanted: Any, cell: Any
-) -> Any:
+def _coalesced(first: Any, starts: Any, values: Any, percents: Any, counted: Any, wanted: Any, cell: Any) -> Any:
     height = first.size - 1
     new_first = np.zeros(height + 1, np.int64)
     new_starts = np.empty_like(starts)

@@ -158,11 +158,11 @@ def _contacts(first: Any, starts: Any, width: Any, region: Any, value: Any, smal
                 if small[a] and value[b] != NODATA:
                     source.append(a)
                     neighbour.append(b)
-                    length.append(1)
+                    length.append(np.int64(1))
                 if small[b] and value[a] != NODATA:
                     source.append(b)
                     neighbour.append(a)
-                    length.append(1)
+                    length.append(np.int64(1))
         if row == 0:
             continue
         above = first[row - 1]

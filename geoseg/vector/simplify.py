@@ -68,7 +68,7 @@ def _bent(arcs: Arcs, width: int, top: int, bottom: int) -> NDArray[np.bool_]:
     bent = np.zeros(len(low), np.bool_)
     bent[order[1:][same]] = bent[order[:-1][same]] = True
     rows = low // (width + 1), high // (width + 1)
-    return bent | ((rows[0] == rows[1]) & ((rows[0] == top) | (rows[0] == bottom)))
+    return np.asarray(bent | ((rows[0] == rows[1]) & ((rows[0] == top) | (rows[0] == bottom))))
 
 
 @compiled

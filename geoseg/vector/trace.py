@@ -53,10 +53,15 @@ def trace(belt: Belt, tolerance_px: float) -> Traced:
     values = np.zeros(cracks.faces, np.uint8)
     values[cracks.face] = runs.values[: len(cracks.face)]
     face = cracks.face[inner]
+    pixels, percents, counted = (
+        sums(face, cracks.faces, part[inner]) for part in (lengths, runs.percents, runs.counted)
+    )
     return Traced(
         arcs,
         values,
-        *(sums(face, cracks.faces, part[inner]) for part in (lengths, runs.percents, runs.counted)),
+        pixels,
+        percents,
+        counted,
         above=cracks.face[: inner.start],
         last=cracks.face[runs.first[-3] :] if belt.below else cracks.face[:0],
     )

@@ -1,4 +1,4 @@
-"""Class rows on their way to files and polygons: cut to the asked-for area, and kept where polygons need them whole."""
+"""Class rows on their way to files and polygons: cut to the asked-for area."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vocabulary import NO_CONFIDENCE, NODATA, ClassRows, Grid, Window
+from geoseg.vocabulary import NO_CONFIDENCE, NODATA, ClassRows, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,21 +30,3 @@ def placed(rows: Iterable[ClassRows], place: Place, area: Area) -> Iterator[Clas
         return ClassRows(strip.row - place.window.row, classes, confidence)
 
     return map(cut, rows)  # unlike a loop with a yield, it does not hold a strip while the next one is made
-
-
-class Canvas:
-    """A class raster in memory, which polygons are traced from."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.grid = grid
-        self.classes = np.full(grid.shape, NODATA, np.uint8)
-        """Shape (height, width), legend values."""
-        self.confidence = np.full(grid.shape, NO_CONFIDENCE, np.uint8)
-        """Shape (height, width), whole percents."""
-
-    def write(self, rows: ClassRows) -> None:
-        """Keep a strip."""
-        here = slice(rows.row, rows.row + len(rows.classes))
-        self.classes[here] = rows.classes
-        if rows.confidence is not None:
-            self.confidence[here] = rows.confidence
