@@ -111,7 +111,7 @@ def _written(
     source: _Source,
     grid: Grid,
     provenance: Mapping[str, Any],
-    rfc7946: bool,  # noqa: FBT001 - handed on
+    rfc7946: bool,
     options: Mapping[str, str],
 ) -> WrittenLayers:
     driver = driver_of(path)

@@ -19,6 +19,7 @@ from geoseg.pipeline.plan import make_plan, read_request
 from geoseg.pipeline.request import SegmentReport
 from geoseg.scene.georeference import short_name
 from geoseg.scene.reader import open_scene
+from geoseg.vector.warm import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,8 @@ def segment(
         publication = stack.enter_context(Publication(overwrite=output.overwrite))
         scene = stack.enter_context(open_scene(request.scene, read_request(request.scene, request.reading, model.card)))
         check_outputs(output, request.vectors, model.card.legend, scene.native)
+        if output.traced:
+            warm_up()
         plan = make_plan(request, scene, model.card)
         classifier = Classifier.of(request, plan, model)
         report = _report(request, plan, model, classifier.network, scene.stretch.text)

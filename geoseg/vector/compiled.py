@@ -5,9 +5,6 @@ Never ``parallel=True``: it would start a pool of threads beside OpenVINO's. Thr
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numba

@@ -1,4 +1,7 @@
-"""Union-find over whole numbers (Tarjan, https://doi.org/10.1145/321879.321884): the smaller number becomes the root."""
+"""Sets of whole numbers that grow together (Tarjan, https://doi.org/10.1145/321879.321884).
+
+The smallest number of a set is its root.
+"""
 
 from __future__ import annotations
 

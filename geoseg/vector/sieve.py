@@ -22,7 +22,6 @@ from geoseg.vocabulary import NODATA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from numpy.typing import NDArray
 
 _LEAST_PIXELS = 4  # less is noise at any resolution
 
@@ -147,22 +146,10 @@ def _regions(first: Any, starts: Any, width: Any, values: Any) -> Any:
 @compiled
 def _contacts(first: Any, starts: Any, width: Any, region: Any, value: Any, small: Any) -> Any:
     """Return the borders of small regions: region, neighbour and length in pixels, sorted by region."""
-    source = [np.int64(0) for _ in range(0)]
-    neighbour = [np.int64(0) for _ in range(0)]
-    length = [np.int64(0) for _ in range(0)]
+    found = [(np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
     for row in range(first.size - 1):
         for run in range(first[row] + 1, first[row + 1]):
-            a = region[run - 1]
-            b = region[run]
-            if a != b:
-                if small[a] and value[b] != NODATA:
-                    source.append(a)
-                    neighbour.append(b)
-                    length.append(np.int64(1))
-                if small[b] and value[a] != NODATA:
-                    source.append(b)
-                    neighbour.append(a)
-                    length.append(np.int64(1))
+            _note(found, region[run - 1], region[run], 1, value, small)
         if row == 0:
             continue
         above = first[row - 1]
@@ -172,22 +159,26 @@ def _contacts(first: Any, starts: Any, width: Any, region: Any, value: Any, smal
             above_stop = starts[above + 1] if above + 1 < first[row] else width
             below_stop = starts[below + 1] if below + 1 < first[row + 1] else width
             stop = min(above_stop, below_stop)
-            a = region[above]
-            b = region[below]
-            if a != b:
-                if small[a] and value[b] != NODATA:
-                    source.append(a)
-                    neighbour.append(b)
-                    length.append(stop - begin)
-                if small[b] and value[a] != NODATA:
-                    source.append(b)
-                    neighbour.append(a)
-                    length.append(stop - begin)
+            _note(found, region[above], region[below], stop - begin, value, small)
             begin = stop
             above += above_stop <= below_stop
             below += below_stop <= above_stop
-    order = np.argsort(np.array(source), kind="mergesort")
-    return np.array(source)[order], np.array(neighbour)[order], np.array(length)[order]
+    columns = np.empty((3, len(found)), np.int64)
+    for i in range(len(found)):
+        columns[0, i], columns[1, i], columns[2, i] = found[i]
+    columns = columns[:, np.argsort(columns[0], kind="mergesort")]
+    return columns[0], columns[1], columns[2]
+
+
+@compiled
+def _note(found: Any, a: Any, b: Any, length: Any, value: Any, small: Any) -> None:
+    """Append what two runs that touch say about borders of small regions."""
+    if a == b:
+        return
+    if small[a] and value[b] != NODATA:
+        found.append((np.int64(a), np.int64(b), np.int64(length)))
+    if small[b] and value[a] != NODATA:
+        found.append((np.int64(b), np.int64(a), np.int64(length)))
 
 
 @compiled

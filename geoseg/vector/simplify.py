@@ -1,7 +1,7 @@
 """Fewer vertices for the arcs of a belt, without gaps, overlaps or crossings at any tolerance.
 
-First the stairs of pixels become slopes: an arc is led through the middles of its cracks. Then Douglas and Peucker's
-method (https://doi.org/10.3138/FM57-6770-U75U-7727) replaces stretches of an arc by chords. Arcs are stored once, so
+Arcs are first led through the middles of their cracks (see ``middles``). Then Douglas and Peucker's method
+(https://doi.org/10.3138/FM57-6770-U75U-7727) replaces stretches of an arc by chords. Arcs are stored once, so
 neighbours keep their common border; and two chords never cross, by a rule that needs nothing but the nearby vertices:
 
     A chord may replace a stretch only if no other vertex lies on it, or between it and the stretch.
@@ -23,7 +23,7 @@ import numpy as np
 
 from geoseg.vector.arcs import LOOP
 from geoseg.vector.compiled import compiled
-from geoseg.vector.cracks import NORTH, SOUTH
+from geoseg.vector.middles import through_middles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ def simplify(arcs: Arcs, tolerance_px: float, width: int, *, top: int, bottom: i
     ends = np.stack((arcs.start_anchored, arcs.end_anchored), axis=1)
     ways = np.stack((arcs.leaves, arcs.arrives), axis=1)
     loop = arcs.start == LOOP
-    xy, first = _through_middles(arcs.xy, arcs.first, arcs.on_frame, loop, ends, ways)
+    xy, first = through_middles(arcs.xy, arcs.first, arcs.on_frame, loop, ends, ways)
     kept = _chords(xy, first, arcs.on_frame, _bent(arcs, width, top, bottom), 2 * tolerance_px)
     counts = np.concatenate(([0], np.cumsum(kept)))
     return replace(arcs, xy=xy[kept], first=counts[first])
@@ -72,94 +72,10 @@ def _bent(arcs: Arcs, width: int, top: int, bottom: int) -> NDArray[np.bool_]:
 
 
 @compiled
-def _through_middles(xy: Any, first: Any, on_frame: Any, loop: Any, anchored: Any, ways: Any) -> Any:
-    """Lead arcs through the middles of their cracks, or half a pixel beside the corners of longer straight lines.
-
-    An anchor becomes the middle of the crack above it: what lies there if the arc is not cut into belts.
-    """
-    count = first.size - 1
-    result = np.empty((2 * xy.shape[0] + 2 * count, 2), np.int32)
-    begin = np.empty(count + 1, np.int64)
-    n = 0
-    for arc in range(count):
-        begin[arc] = n
-        a = first[arc]
-        b = first[arc + 1] - 1
-        if not loop[arc]:
-            result[n, 0] = xy[a, 0]
-            result[n, 1] = xy[a, 1] - anchored[arc, 0]
-            n += 1
-        if on_frame[arc]:
-            for i in range(a if loop[arc] else a + 1, b):
-                result[n] = xy[i]
-                n += 1
-        else:
-            # At an anchor on the belt's upper line an arc goes on as if it came from above.
-            from_above = anchored[arc, 0] and ways[arc, 0] != NORTH
-            to_above = anchored[arc, 1] and ways[arc, 1] != SOUTH
-            for i in range(a, b):
-                dx = xy[i + 1, 0] - xy[i, 0]
-                dy = xy[i + 1, 1] - xy[i, 1]
-                length = max(abs(dx), abs(dy)) // 2
-                dx = np.sign(dx)
-                dy = np.sign(dy)
-                starts = i == a and not loop[arc]
-                ends = i == b - 1 and not loop[arc]
-                if starts and from_above:
-                    if ways[arc, 0] == SOUTH:
-                        length += 1
-                    else:
-                        starts = False
-                if ends and to_above:
-                    if ways[arc, 1] == NORTH:
-                        length += 1
-                    else:
-                        ends = False
-                if length == 1:
-                    # An upper belt's anchor is this middle. A line of one crack from node to node needs none.
-                    is_anchor = (starts and anchored[arc, 0]) or (ends and anchored[arc, 1])
-                    if not is_anchor and not (starts and ends):
-                        result[n, 0] = xy[i, 0] + dx
-                        result[n, 1] = xy[i, 1] + dy
-                        n += 1
-                else:
-                    if not starts:
-                        result[n, 0] = xy[i, 0] + dx
-                        result[n, 1] = xy[i, 1] + dy
-                        n += 1
-                    if not ends:
-                        result[n, 0] = xy[i + 1, 0] - dx
-                        result[n, 1] = xy[i + 1, 1] - dy
-                        n += 1
-        if loop[arc]:
-            result[n] = result[begin[arc]]
-        else:
-            result[n, 0] = xy[b, 0]
-            result[n, 1] = xy[b, 1] - anchored[arc, 1]
-        n += 1
-    begin[count] = n
-    return result[:n].copy(), begin
-
-
-@compiled
 def _chords(xy: Any, first: Any, on_frame: Any, bent: Any, tolerance: Any) -> Any:
     """Return which vertices stay, shape (vertices,)."""
     kept = np.zeros(xy.shape[0], np.bool_)
-    low_x = xy[:, 0].min()
-    low_y = xy[:, 1].min()
-    cols = (xy[:, 0].max() - low_x) // _CELL + 1
-    rows = (xy[:, 1].max() - low_y) // _CELL + 1
-    cell = np.zeros(rows * cols + 1, np.int64)
-    for i in range(xy.shape[0]):
-        cell[(xy[i, 1] - low_y) // _CELL * cols + (xy[i, 0] - low_x) // _CELL + 1] += 1
-    cell = np.cumsum(cell)
-    filled = cell[:-1].copy()
-    inside = np.empty(xy.shape[0], np.int32)  # vertices, cell by cell
-    for i in range(xy.shape[0]):
-        c = (xy[i, 1] - low_y) // _CELL * cols + (xy[i, 0] - low_x) // _CELL
-        inside[filled[c]] = i
-        filled[c] += 1
-
+    cells = _in_cells(xy)
     stack = [(np.int64(0), np.int64(0), False) for _ in range(0)]
     for arc in range(first.size - 1):
         a = first[arc]
@@ -189,9 +105,8 @@ def _chords(xy: Any, first: Any, on_frame: Any, bent: Any, tolerance: Any) -> An
             if q - p < 2:
                 continue
             away, middle = _furthest(xy, p, q)
-            if not must_bend and away <= tolerance:
-                if _clear(xy, p, q, tolerance, cell, inside, cols, rows, low_x, low_y):
-                    continue
+            if not must_bend and away <= tolerance and _clear(xy, p, q, tolerance, cells):
+                continue
             kept[middle] = True
             stack.append((p, middle, False))
             stack.append((middle, q, False))
@@ -221,10 +136,33 @@ def _furthest(xy: Any, p: Any, q: Any) -> Any:
 
 
 @compiled
-def _clear(
-    xy: Any, p: Any, q: Any, tolerance: Any, cell: Any, inside: Any, cols: Any, rows: Any, low_x: Any, low_y: Any
-) -> Any:
+def _in_cells(xy: Any) -> Any:
+    """Sort vertices into square cells.
+
+    Returns:
+        The vertices, cell by cell; index of each cell's first; cells in a row; and the corner of the first cell.
+    """
+    low_x = xy[:, 0].min()
+    low_y = xy[:, 1].min()
+    cols = (xy[:, 0].max() - low_x) // _CELL + 1
+    rows = (xy[:, 1].max() - low_y) // _CELL + 1
+    begin = np.zeros(rows * cols + 1, np.int64)
+    for i in range(xy.shape[0]):
+        begin[(xy[i, 1] - low_y) // _CELL * cols + (xy[i, 0] - low_x) // _CELL + 1] += 1
+    begin = np.cumsum(begin)
+    filled = begin[:-1].copy()
+    inside = np.empty(xy.shape[0], np.int32)
+    for i in range(xy.shape[0]):
+        cell = (xy[i, 1] - low_y) // _CELL * cols + (xy[i, 0] - low_x) // _CELL
+        inside[filled[cell]] = i
+        filled[cell] += 1
+    return inside, begin, cols, low_x, low_y
+
+
+@compiled
+def _clear(xy: Any, p: Any, q: Any, tolerance: Any, cells: Any) -> Any:
     """Tell whether no vertex but p and q lies on their chord, or between it and the arc from p to q."""
+    inside, cell, cols, low_x, low_y = cells
     left = right = xy[p, 0]
     top = bottom = xy[p, 1]
     for i in range(p + 1, q + 1):

@@ -1,0 +1,31 @@
+"""Compile or load the tracer before it is needed, while something else takes its time."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from affine import Affine
+
+from geoseg.vector.polygonize import polygonize
+from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass
+
+_LEGEND = Legend((MapClass(1, "a", "a", "#000000", "#000000"), MapClass(2, "b", "b", "#000000", "#000000")))
+_LOCAL = 'ENGCRS["local",EDATUM["local"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
+
+
+def warm_up() -> threading.Thread:
+    """Trace a few pixels in a thread of its own; nobody need wait for it."""
+    thread = threading.Thread(target=_trace_something, daemon=True)
+    thread.start()
+    return thread
+
+
+def _trace_something() -> None:
+    classes = np.ones((12, 12), np.uint8)
+    classes[2:9, 3:8] = 2
+    classes[10, 10] = 2
+    rows = [ClassRows(0, classes, classes)]
+    grid = Grid(_LOCAL, Affine(1, 0, 0, 0, -1, 0), *classes.shape)
+    for _ in polygonize(rows, grid=grid, legend=_LEGEND, min_area_m2={2: 5.0}, simplify_px=0.75):
+        pass
