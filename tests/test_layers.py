@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from geoseg.errors import InputError, OutputError, UsageError
+from geoseg.layers import geopackage
 from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import published
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster, is_confidence
@@ -278,6 +279,42 @@ def test_a_geopackage_has_a_layer_for_each_class_even_an_empty_one(tmp_path):
         assert shapely.equals_exact(frame.geometry.to_numpy(), expected.geometry).all()
         assert set(frame["class"]) <= {entry.name}
         np.testing.assert_array_equal(frame["confidence"].to_numpy(float), expected.confidence)
+
+
+def in_batches(layers, size):
+    """Yield polygons of several classes mixed, a few at a time."""
+    for start in range(0, max(len(polygons.values) for _, polygons in layers), size):
+        for _, polygons in reversed(layers):
+            part = slice(start, start + size)
+            yield Polygons(*(getattr(polygons, name)[part] for name in Polygons.__slots__))
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet"])
+def test_polygons_may_come_in_batches_of_mixed_classes(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(geopackage, "_HELD", 4)
+    path, layers = tmp_path / f"map.{ending}", three_layers(11, 6, 0)
+    chosen = [entry for entry, _ in layers]
+    written = write_layers(path, chosen, in_batches(layers, 3), grid(), {}, rfc7946=False, options={})
+    assert {value: tally.features for value, tally in written.tallies.items()} == {1: 11, 2: 6, 3: 0}
+    assert written.tallies[1].area_m2 == pytest.approx(11 * 1.5)
+    if ending == "gpkg":
+        assert [name for name, kind in pyogrio.list_layers(path) if kind] == ["buildings", "roads", "water"]
+        assert len(geopandas.read_file(path, layer="buildings")) == 11
+    else:
+        read = geopandas.read_parquet if ending == "parquet" else geopandas.read_file
+        assert read(path)["class"].value_counts().to_dict() == {"building": 11, "road": 6}
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet"])
+@pytest.mark.parametrize("error", [InputError("the scene broke off"), RuntimeError("torch"), OSError(5, "no scene")])
+def test_what_goes_wrong_before_the_writer_is_not_the_writers_fault(tmp_path, ending, error):
+    def broken():
+        yield some_polygons(BUILDING, 2)
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        write_layers(tmp_path / f"map.{ending}", [BUILDING], broken(), grid(), {}, rfc7946=False, options={})
+    assert raised.value is error
 
 
 def test_a_geopackage_is_version_1_3_and_knows_its_tables(tmp_path):

@@ -111,9 +111,7 @@ def shapes(classes: NDArray[np.uint8]) -> int:
 
 def layers(raster: Path, out: Path, threads: int) -> object:
     """Turn a class raster into a GeoPackage of all classes, sieved and simplified."""
-    return vectorize(
-        VectorizeRequest(raster, out, vectors=VectorRequest("all"), threads=threads, overwrite=True)
-    )
+    return vectorize(VectorizeRequest(raster, out, vectors=VectorRequest("all"), threads=threads, overwrite=True))
 
 
 def gdal_alone(gdal: object, raster: Path, out: Path) -> None:

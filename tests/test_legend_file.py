@@ -1,0 +1,76 @@
+"""What somebody else's values mean can be said in a file, and nonsense in it is refused by name."""
+
+import json
+
+import pytest
+
+from geoseg.errors import InputError
+from geoseg.layers.legend_file import read_legend_file
+from geoseg.vocabulary import DEFAULT_LEGEND
+
+BUILDING = DEFAULT_LEGEND.by_value(1)
+
+
+def written(tmp_path, text, name="legend.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "value,name,color\n3,Buildings,#ff0000\n9,orchard,\n",
+        "\ufeff3,Buildings,#FF0000\r\n9,orchard\r\n",
+        json.dumps([{"value": 3, "name": "Buildings", "color": "#ff0000"}, {"value": 9, "name": "orchard"}]),
+    ],
+    ids=["csv", "csv of a spreadsheet", "json"],
+)
+def test_lines_and_json_name_values(tmp_path, text):
+    found = read_legend_file(written(tmp_path, text), [3, 7])
+    assert (found[3].name, found[3].layer, found[3].color) == ("building", "buildings", "#FF0000")
+    assert found[3].min_area_m2 == BUILDING.min_area_m2
+    assert (found[9].name, found[9].layer) == ("orchard", "orchard")
+    assert found[7].name == "class_7"
+
+
+def test_an_object_of_values_and_names_is_enough(tmp_path):
+    found = read_legend_file(written(tmp_path, '{"1": "road", "0": "sea"}'), [0, 1])
+    assert (found[1].name, found[0].name) == ("road", "sea")
+    assert found[0].value not in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no class"),
+        ("value,name\n", "names no class"),
+        ("300,road\n", "'300'"),
+        ("-1,road\n", "'-1'"),
+        ("one,road\n", "'one'"),
+        ("1,\n", "no class"),
+        ("1,road\n1,water\n", "value 1 twice"),
+        ("1,road,red\n", "'red' of road is no colour"),
+        ("[1, 2]", "expected an object"),
+        ('{"1": "road"', "is no JSON"),
+    ],
+)
+def test_nonsense_is_refused_by_name(tmp_path, text, words):
+    path = written(tmp_path, text)
+    with pytest.raises(InputError, match=words) as refused:
+        read_legend_file(path, [1])
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "b.csv").write_bytes(b"1,a\n" * 1_000_000)
+    for name, words in (
+        ("a.csv", "is not text"),
+        ("b.csv", "too large"),
+        ("none.csv", "No such file"),
+        (".", "legend"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read_legend_file(tmp_path / name, [1])
