@@ -244,8 +244,10 @@ def test_one_class_alone_is_one_rectangle():
 
 
 def test_nothing_but_nodata_gives_no_polygons():
-    found = polygons_of(np.zeros((5, 4), np.uint8), np.full((5, 4), 255, np.uint8), simplify_px=1.0)
-    assert [len(column) for column in (found.values, found.geometry, found.area_m2, found.confidence)] == [0] * 4
+    nothing = np.zeros((5, 4), np.uint8)
+    for crs in (UTM, CRS.from_epsg(4326).to_wkt(version="WKT2_2019")):
+        found = polygons_of(nothing, np.full((5, 4), 255, np.uint8), simplify_px=1.0, grid=grid_of(nothing, crs=crs))
+        assert [len(column) for column in (found.values, found.geometry, found.area_m2, found.confidence)] == [0] * 4
 
 
 def test_a_value_outside_the_legend_is_refused():

@@ -59,7 +59,7 @@ class Ruler:
         Args:
             polygons: shape (n,), exteriors counter-clockwise, holes clockwise, in ground coordinates.
         """
-        if self.geod is None:
+        if self.geod is None or len(polygons) == 0:
             return shapely.area(polygons) * self.metres**2, shapely.length(polygons) * self.metres
         if self.to_degrees is not None:
             polygons = shapely.transform(polygons, self.to_degrees.transform, interleaved=False)
