@@ -77,7 +77,6 @@ def segment(
             rows = _to_trace(classes, aside, place, plan, sinks, report)
             if output.traced:
                 write_traced(rows, request, plan, model.card.legend, publication, report)
-                report.seconds["vector"] -= report.seconds["forward"] + report.seconds["write"]
             else:
                 deque(rows, maxlen=0)
         report.seconds["read"] = read.seconds
