@@ -317,6 +317,16 @@ def test_what_goes_wrong_before_the_writer_is_not_the_writers_fault(tmp_path, en
     assert raised.value is error
 
 
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet"])
+def test_an_interrupt_while_records_are_made_is_an_interrupt(tmp_path, monkeypatch, ending):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geoseg.layers.features.shapely.to_wkb", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / f"map.{ending}")
+
+
 def test_a_geopackage_is_version_1_3_and_knows_its_tables(tmp_path):
     write(tmp_path / "map.gpkg")
     with closing(sqlite3.connect(tmp_path / "map.gpkg")) as file:

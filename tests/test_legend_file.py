@@ -53,6 +53,12 @@ def test_an_object_of_values_and_names_is_enough(tmp_path):
         ("1,road,red\n", "'red' of road is no colour"),
         ("[1, 2]", "expected an object"),
         ('{"1": "road"', "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"1": "road", "1": "water"}', "value 1 twice"),
+        ('{"1": {"name": "road"}}', "is no class"),
+        ('[{"value": 1, "name": null}]', "is no class"),
+        ("9" * 5000 + ",road\n", "is no class|no class"),
+        ('1,"' + "x" * 200_000, "no list of classes"),
     ],
 )
 def test_nonsense_is_refused_by_name(tmp_path, text, words):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from geoseg.vector import compiled, warm
+from geoseg.vector import sieve as sieve_module
 from geoseg.vector.arcs import LOOP, follow
 from geoseg.vector.belts import Belt, belts
 from geoseg.vector.cracks import OUTSIDE, find_cracks
@@ -153,3 +154,37 @@ def test_without_a_folder_to_keep_it_in_code_is_compiled_all_the_same(monkeypatc
 
     monkeypatch.setattr(compiled.numba, "njit", refusing)
     assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_a_disk_without_room_for_compiled_code_is_no_fault(monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
+    assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_compiled_code_is_kept_apart_for_other_sources(tmp_path, monkeypatch):
+    before = compiled._folder()
+    (tmp_path / "one.py").write_text("")
+    monkeypatch.setattr(compiled, "_HERE", tmp_path)
+    assert compiled._folder().name != before.name
+    assert compiled._folder().parent == tmp_path / "__pycache__"
+
+
+@pytest.mark.parametrize("height", [1, 50])
+def test_regions_that_wait_for_the_end_do_not_cost_every_strip_anew(height):
+    random = np.random.default_rng(0)
+    held, calls = [], []
+    real = sieve_module._settle
+
+    def counted(first, *rest):
+        calls.append(len(first) - 1)
+        return real(first, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sieve_module, "_settle", counted)
+        strips = (Runs.of(random.integers(1, 4, (height, 30)).astype(np.uint8)) for _ in range(400 // height))
+        held = list(sieve_module.sieve(strips, dict.fromkeys((1, 2, 3), 40)))
+    assert sum(rows.height for rows in held) == 400
+    assert sum(calls) < 5 * 400

@@ -130,7 +130,7 @@ simplify_option = click.option(
 )
 split_grid_option = click.option(
     "--split-grid",
-    type=click.IntRange(16),
+    type=click.IntRange(16, 2**30),
     metavar="N",
     help="Cut polygons along a grid of N x N pixels: friendlier layers, and less memory.",
 )

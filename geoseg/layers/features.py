@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from geoseg.vocabulary import MapClass, Polygons
+
+Item = TypeVar("Item")
 
 GEOMETRY = "geom"
 """Name of the geometry column."""
@@ -44,9 +46,27 @@ class Tally:
         self.area_m2 += float(polygons.area_m2.sum())
 
 
-def feature_stream(layers: Iterable[tuple[MapClass, Polygons]]) -> pa.RecordBatchReader:
-    """Return polygons, each part of one class, one after the other, as a reader of `SCHEMA`."""
-    return pa.RecordBatchReader.from_batches(SCHEMA, _batches(layers))
+def feature_stream(
+    layers: Iterable[tuple[MapClass, Polygons]], faults: list[BaseException] | None = None
+) -> pa.RecordBatchReader:
+    """Return polygons, each part of one class, one after the other, as a reader of `SCHEMA`.
+
+    Args:
+        layers: classes and polygons.
+        faults: what goes wrong is appended here, an interrupt too: of an error in a reader, a writer sees words only.
+    """
+    return pa.RecordBatchReader.from_batches(SCHEMA, remembering(_batches(layers), [] if faults is None else faults))
+
+
+def remembering(items: Iterable[Item], faults: list[BaseException]) -> Iterator[Item]:
+    """Pass items on, and append what goes wrong on the way to ``faults``."""
+    try:
+        yield from items
+    except GeneratorExit:  # nobody wants the rest
+        raise
+    except BaseException as error:
+        faults.append(error)
+        raise
 
 
 def _batches(layers: Iterable[tuple[MapClass, Polygons]]) -> Iterator[pa.RecordBatch]:

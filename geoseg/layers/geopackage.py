@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Version 1.4, GDAL's default, makes QGIS 3.22 warn at every opening.
 _OPTIONS = {"VERSION": "1.3"}
-_HELD = 50_000  # polygons of a class; every append opens the file anew
+_HELD = 20_000  # polygons of a class; every append opens the file anew
 
 # http://www.geopackage.org/spec130/#extension_metadata
 _METADATA = """
@@ -55,6 +55,8 @@ def write_geopackage(
     crs: str,
     provenance: Mapping[str, Any],
     options: Mapping[str, str],
+    *,
+    faults: list[BaseException],
 ) -> None:
     """Write a new GeoPackage; a class without polygons is still a layer with CRS, fields and style.
 
@@ -65,11 +67,12 @@ def write_geopackage(
         crs: WKT of the coordinate reference system.
         provenance: how the polygons came about; JSON in the table ``gpkg_metadata``.
         options: GDAL creation options that override ours, names in capitals.
+        faults: what goes wrong while polygons are turned into records is appended here.
 
     Raises:
         OutputError: features are missing from what was written.
     """
-    layers = _Layers(path, chosen, crs, _OPTIONS | dict(options))
+    layers = _Layers(path, chosen, crs, _OPTIONS | dict(options), faults)
     for entry, polygons in parts:
         layers.add(entry, polygons)
     layers.finish()
@@ -85,8 +88,16 @@ def write_geopackage(
 class _Layers:
     """Layers that grow together. A layer is opened anew for every append, so polygons are gathered first."""
 
-    def __init__(self, path: Path, chosen: Sequence[MapClass], crs: str, options: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        chosen: Sequence[MapClass],
+        crs: str,
+        options: Mapping[str, str],
+        faults: list[BaseException],
+    ) -> None:
         self._path = path
+        self._faults = faults
         self._crs = crs
         self._options = options
         self._held: dict[MapClass, list[Polygons]] = {entry: [] for entry in chosen}
@@ -111,7 +122,7 @@ class _Layers:
             parts, self._held[entry] = self._held[entry], []
             with _unsynced():
                 pyogrio.write_arrow(
-                    feature_stream((entry, part) for part in parts),
+                    feature_stream(((entry, part) for part in parts), self._faults),
                     self._path,
                     driver="GPKG",
                     layer=entry.layer,

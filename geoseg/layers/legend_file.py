@@ -45,7 +45,7 @@ def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
     names: dict[int, str] = {}
     colors: dict[int, str] = {}
     for value, name, color in _entries(path, text):
-        if not value.strip().isdecimal() or int(value) > 255 or not name.strip():
+        if not re.fullmatch(r"0*[0-9]{1,3}", value.strip(), re.ASCII) or int(value) > 255 or not name.strip():
             raise InputError(f"{path}: {value!r}, {name!r} is no class; expected a value from 0 to 255 and a name")
         if color and not _COLOR.fullmatch(color.strip()):
             raise InputError(f"{path}: {color!r} of {name} is no colour; expected #RRGGBB")
@@ -59,21 +59,30 @@ def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
     return completed(str(path), {}, names, colors, {*values, *names} - {0} | ({0} & {*values}))
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object, with names that come twice still there."""
+
+
 def _entries(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
     """Yield value, name and colour as they are written; '' where there is none."""
     if text.lstrip()[:1] in ("{", "["):
         try:
-            found: Any = json.loads(text)
-        except ValueError as error:
+            found: Any = json.loads(text, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: is no JSON: {error}") from error
-        if isinstance(found, dict):
-            found = [{"value": value, "name": name} for value, name in found.items()]
-        for entry in found:
-            if not isinstance(entry, dict):
-                raise InputError(f"{path}: {entry!r} is no class; expected an object with value and name")
-            yield str(entry.get("value", "")), str(entry.get("name", "")), str(entry.get("color") or "")
+        if isinstance(found, _Pairs):
+            found = [_Pairs((("value", value), ("name", name))) for value, name in found]
+        for pairs in found:
+            entry = dict(pairs) if isinstance(pairs, _Pairs) else {}
+            if not isinstance(entry.get("value"), str | int) or not isinstance(entry.get("name"), str):
+                raise InputError(f"{path}: {pairs!r:.60} is no class; expected an object with value and name")
+            yield str(entry["value"]), entry["name"], str(entry.get("color") or "")
         return
-    for number, line in enumerate(csv.reader(text.splitlines())):
+    try:
+        lines = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise InputError(f"{path}: is no list of classes: {error}") from error
+    for number, line in enumerate(lines):
         if not line or (number == 0 and line[0].strip().casefold() == "value"):
             continue
         value, name, color, *_ = [*line, "", "", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyogrio.raw
 from geoseg.errors import OutputError, UsageError
 from geoseg.layers import geojson
 from geoseg.layers.faults import writing
-from geoseg.layers.features import GEOMETRY, Tally, feature_stream
+from geoseg.layers.features import GEOMETRY, Tally, feature_stream, remembering
 from geoseg.layers.geopackage import write_geopackage
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def write_layers(
     try:
         with writing(path):
             return _written(path, source, grid, provenance, rfc7946, {n.upper(): v for n, v in options.items()})
-    except Exception:
-        if source.error is not None:
-            raise source.error from None
+    except BaseException:
+        if source.faults:
+            raise source.faults[0] from None
         raise
 
 
@@ -116,11 +117,14 @@ def _written(
 ) -> WrittenLayers:
     driver = driver_of(path)
     notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
+    with warnings.catch_warnings(record=True) if options else contextlib.nullcontext([]) as caught:
+        if options:
+            warnings.simplefilter("always", RuntimeWarning)
         try:
             if driver == "GPKG":
-                write_geopackage(path, source.chosen, source.batches(), grid.crs, provenance, options)
+                write_geopackage(
+                    path, source.chosen, source.parts(), grid.crs, provenance, options, faults=source.faults
+                )
             elif driver == "GeoJSON":
                 notes = _write_geojson(path, source, grid, rfc7946=rfc7946, options=options)
             elif driver == "FlatGeobuf":
@@ -131,39 +135,32 @@ def _written(
             if options and "option" in str(error):
                 raise UsageError(f"--co: {error}") from error
             raise
-    for warning in caught if options else ():
+    for warning in caught or ():
         if "creation option" in str(warning.message):
             raise UsageError(f"--co: {warning.message}")
     return WrittenLayers(source.tallies, notes)
 
 
 class _Source:
-    """Polygons on their way into a writer that pulls them, counted, and what went wrong on that way.
-
-    An error in them reaches a writer as words only; here it is remembered as it was.
-    """
+    """Polygons on their way into a writer that pulls them, counted, and what went wrong on that way."""
 
     def __init__(self, chosen: Sequence[MapClass], polygons: Iterable[Polygons]) -> None:
         self.chosen = chosen
         self._polygons = polygons
         self.tallies = {entry.value: Tally() for entry in chosen}
-        self.error: BaseException | None = None
+        self.faults: list[BaseException] = []
 
-    def batches(self) -> Iterator[tuple[MapClass, Polygons]]:
+    def parts(self) -> Iterator[tuple[MapClass, Polygons]]:
         """Yield the polygons of each class in each batch, empty ones too."""
-        try:
-            for batch in self._polygons:
-                for entry in self.chosen:
-                    part = batch.of_class(entry.value)
-                    self.tallies[entry.value].count(part)
-                    yield entry, part
-        except BaseException as error:
-            self.error = error
-            raise
+        for batch in remembering(self._polygons, self.faults):
+            for entry in self.chosen:
+                part = batch.of_class(entry.value)
+                self.tallies[entry.value].count(part)
+                yield entry, part
 
     def stream(self) -> pa.RecordBatchReader:
         """Return the chosen classes' polygons as records."""
-        return feature_stream(self.batches())
+        return feature_stream(self.parts(), self.faults)
 
     @property
     def features(self) -> int:

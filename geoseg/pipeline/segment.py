@@ -118,6 +118,7 @@ def _to_trace(
         del rows  # the next strip is made in the room of this one
         while aside:
             yield aside.popleft()
+    yield from aside
 
 
 def _ground_pixels_m(plan: Plan, native_m: tuple[float, float]) -> tuple[float, float]:

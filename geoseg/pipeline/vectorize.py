@@ -36,7 +36,7 @@ class VectorizeRequest:
     confidence: Path | None = None
     """Confidences in percent on the same grid."""
     legend: Path | None = None
-    """What the raster's values mean, where it does not say so itself: see ``geoseg.layers.legend.read_legend_file``."""
+    """What the raster's values mean, where it does not say so itself: see ``geoseg.layers.legend_file``."""
     vectors: VectorRequest = field(default_factory=VectorRequest)
     src_crs: str | None = None
     rfc7946: bool = False

@@ -25,8 +25,6 @@ class FinishedFaces:
 
     values: NDArray[np.uint8]
     """Shape (n,), class values, never nodata."""
-    pixels: NDArray[np.int64]
-    """Shape (n,)."""
     confidence: NDArray[np.float64]
     """Shape (n,), 0 to 1, mean over the pixels whose confidence counts; NaN where there are none."""
     outlines: Outlines
@@ -37,16 +35,16 @@ class Faces:
     """The faces of a raster whose belts come one by one; in memory are the arcs of those that still grow."""
 
     def __init__(self) -> None:
-        self._arcs: list[Arcs] = []
+        self._arcs: Arcs | None = None
         self._values = np.empty(0, np.uint8)
-        self._amounts = np.empty((0, 3), np.int64)  # pixels, percents, counted
+        self._amounts = np.empty((0, 2), np.int64)  # percents, counted
         self._seam = np.empty(0, np.int64)  # face of each run of the last row
 
     def add(self, belt: Traced) -> FinishedFaces:
         """Take the next belt and return the faces that are complete with it."""
         known = len(self._values)
         values = np.concatenate((self._values, belt.values))
-        amounts = np.concatenate((self._amounts, np.stack((belt.pixels, belt.percents, belt.counted), axis=1)))
+        amounts = np.concatenate((self._amounts, np.stack((belt.percents, belt.counted), axis=1)))
         parent = np.arange(len(values))
         unite_all(parent, self._seam, belt.above + known)
         face, count = numbered(parent)
@@ -54,8 +52,8 @@ class Faces:
         by_face[face] = values
         amounts = np.stack([sums(face, count, part) for part in amounts.T], axis=1)
 
-        self._arcs.append(_renumbered(belt.arcs, np.arange(known, len(values))))
-        arcs = _renumbered(_concatenated(self._arcs), face)
+        arcs = _renumbered(belt.arcs, np.arange(known, len(values)))
+        arcs = _renumbered(arcs if self._arcs is None else _concatenated([self._arcs, arcs]), face)
         seam = face[belt.last + known]
         grows = np.zeros(count, np.bool_)
         grows[seam] = True
@@ -63,8 +61,8 @@ class Faces:
         drawn = outlines(arcs, complete)
         of_faces = np.flatnonzero(complete)
         with np.errstate(invalid="ignore"):
-            confidence = amounts[of_faces, 1] / amounts[of_faces, 2] / 100
-        finished = FinishedFaces(by_face[of_faces], amounts[of_faces, 0], confidence, drawn)
+            confidence = amounts[of_faces, 0] / amounts[of_faces, 1] / 100
+        finished = FinishedFaces(by_face[of_faces], confidence, drawn)
 
         # What is left: the arcs of faces that grow, and these faces.
         needed = grows & (by_face != NODATA)
@@ -74,7 +72,7 @@ class Faces:
         for side in (arcs.left, arcs.right):
             alive[side[side != OUTSIDE]] = True
         number = np.cumsum(alive) - 1
-        self._arcs = [_renumbered(arcs, number)]
+        self._arcs = _renumbered(arcs, number)
         by_face[complete] = NODATA  # they are out; their borders with faces that grow are not
         self._values, self._amounts, self._seam = by_face[alive], amounts[alive], number[seam]
         return finished
@@ -94,8 +92,6 @@ def _renumbered(arcs: Arcs, number: NDArray[np.int64]) -> Arcs:
 
 def _concatenated(parts: list[Arcs]) -> Arcs:
     """Return the arcs of all parts."""
-    if len(parts) == 1:
-        return parts[0]
     offsets = np.cumsum([0, *(len(part.xy) for part in parts)])
     columns = {field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Arcs)}
     first = [part.first[:-1] + offset for part, offset in zip(parts, offsets, strict=False)]

@@ -45,11 +45,6 @@ class Rings:
         """Index of the polygon of every vertex; shape (vertices,)."""
         return np.repeat(self.polygon, np.diff(np.append(self.first, len(self.xy))))
 
-    def keep(self, kept: NDArray[np.bool_]) -> Self:
-        """Return the rings with only some of the vertices, at least three of each ring."""
-        counts = np.add.reduceat(kept, self.first, dtype=np.int64)
-        return type(self)(self.xy[kept], np.cumsum(counts) - counts, self.polygon)
-
     def polygons(self) -> NDArray[np.object_]:
         """Put the polygons together again."""
         ends = np.append(self.first[1:], len(self.xy))

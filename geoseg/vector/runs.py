@@ -28,7 +28,7 @@ class Runs:
     width: int
     """Pixels of a row."""
     cell: int
-    """Height and width in pixels of the cells that polygons are cut along, from the scene's first pixel; 0 for none."""
+    """Height and width in pixels of the cells that polygons are cut along, from the first pixel traced; 0 for none."""
     first: NDArray[np.int64]
     """Shape (rows + 1,), index of each row's first run, and at the end the number of runs."""
     starts: NDArray[np.int32]

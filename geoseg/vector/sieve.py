@@ -56,6 +56,7 @@ def sieve(strips: Iterable[Runs], least: Mapping[int, int]) -> Iterator[Runs]:
     if needed.max() <= 1:
         yield from strips
         return
+    held: list[Runs] = []  # strips that nothing has been decided for
     rows: Runs | None = None
     now = np.empty(0, np.uint8)  # the class of each run, as far as it is decided
     settled = np.empty(0, np.bool_)  # whether a run belongs to something that stays
@@ -63,17 +64,22 @@ def sieve(strips: Iterable[Runs], least: Mapping[int, int]) -> Iterator[Runs]:
     strips = iter(strips)
     strip = next(strips, None)
     while strip is not None:
-        following = next(strips, None)
-        rows = strip if rows is None else joined([rows, strip])
-        now = np.concatenate([now, strip.values])
-        settled = np.concatenate([settled, np.zeros(len(strip.starts), np.bool_)])
-        ready = _settle(rows.first, rows.starts, rows.width, needed, following is None, now, settled)
+        held.append(strip)
+        strip = next(strips, None)
+        # Deciding goes over all that waits: it is worth it once that much has come, or every strip would cost more.
+        fresh = sum(len(part.starts) for part in held)
+        if strip is not None and rows is not None and 2 * fresh < len(rows.starts):
+            continue
+        rows = joined(held if rows is None else [rows, *held])
+        now = np.concatenate([now, *(part.values for part in held)])
+        settled = np.concatenate([settled, np.zeros(fresh, np.bool_)])
+        held = []
+        ready = _settle(rows.first, rows.starts, rows.width, needed, strip is None, now, settled)
         if ready > done:
-            yield rows.with_values(now).rows(done, ready)
+            yield rows.rows(done, ready).with_values(now[rows.first[done] : rows.first[ready]])
         kept = max(0, ready - 1)
         now, settled = now[rows.first[kept] :], settled[rows.first[kept] :]
         rows, done = rows.rows(kept, rows.height), ready - kept
-        strip = following
 
 
 @compiled

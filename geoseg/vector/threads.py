@@ -19,7 +19,8 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], thread
     if threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         ahead: deque[Future[Result]] = deque()
         for item in items:
             ahead.append(pool.submit(function, item))
@@ -27,3 +28,5 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], thread
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

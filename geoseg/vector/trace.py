@@ -26,8 +26,6 @@ class Traced:
     arcs: Arcs
     values: NDArray[np.uint8]
     """Shape (faces,), class values."""
-    pixels: NDArray[np.int64]
-    """Shape (faces,), pixels in the belt."""
     percents: NDArray[np.int64]
     """Shape (faces,), sum of the confidences that count."""
     counted: NDArray[np.int64]
@@ -49,17 +47,13 @@ def trace(belt: Belt, tolerance_px: float) -> Traced:
     cracks = find_cracks(runs, belt.top - belt.above, above=belt.above, below=belt.below)
     arcs = simplify(follow(cracks, runs.width), tolerance_px, runs.width, top=belt.top, bottom=belt.bottom)
     inner = slice(runs.first[int(belt.above)], len(cracks.face))
-    lengths = runs.stops()[: len(cracks.face)] - runs.starts[: len(cracks.face)]
     values = np.zeros(cracks.faces, np.uint8)
     values[cracks.face] = runs.values[: len(cracks.face)]
     face = cracks.face[inner]
-    pixels, percents, counted = (
-        sums(face, cracks.faces, part[inner]) for part in (lengths, runs.percents, runs.counted)
-    )
+    percents, counted = (sums(face, cracks.faces, part[inner]) for part in (runs.percents, runs.counted))
     return Traced(
         arcs,
         values,
-        pixels,
         percents,
         counted,
         above=cracks.face[: inner.start],
