@@ -68,7 +68,7 @@ def main() -> None:
     unseen = [image for seed in UNSEEN for image in demo_images(1, first=seed)]
     split = (
         f"seven images held out, one of each of seven tiles ({', '.join(HELD_OUT)}), their neighbours learned from; "
-        "the model before its last run, in which these images were learned from, too"
+        "the model before its last three runs, in which these images were learned from, too"
     )
     scores = [
         {"split": split, **score(first, aside).to_json()},
