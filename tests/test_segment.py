@@ -226,7 +226,8 @@ def test_finer_scene_is_read_at_the_models_resolution(tmp_path):
 
     layers = tmp_path / "c.gpkg"
     segment(SegmentRequest(fine, OutputRequest(layers), vectors=VectorRequest("all", simplify_px=0)))
-    corners = shapely.get_coordinates(pyogrio.read_dataframe(layers, layer="buildings").geometry.values)
+    found = [pyogrio.read_dataframe(layers, layer=name).geometry.values for name, _ in pyogrio.list_layers(layers)[:5]]
+    corners = shapely.get_coordinates(np.concatenate(found))
     assert len(corners) > 3
     assert np.allclose(corners, np.rint(corners))  # traced on the model's metre, not on the scene's quarter
 
