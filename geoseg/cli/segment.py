@@ -152,8 +152,10 @@ def command(scene: Path, progress: str, as_json: bool, **given: Any) -> None:
     from geoseg.cli.progress import message, progress_on
     from geoseg.cli.results import print_json, tell_layers
     from geoseg.cli.segment_request import request_from
+    from geoseg.cli.steady_memory import steady_memory
     from geoseg.pipeline.segment import segment
 
+    steady_memory()
     request = request_from(scene, given)
     with progress_on(progress, "segment", "window") as meter:
         report = segment(request, meter.at)

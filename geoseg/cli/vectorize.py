@@ -56,9 +56,11 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
     from geoseg.cli.progress import progress_on
     from geoseg.cli.results import print_json, tell_layers
+    from geoseg.cli.steady_memory import steady_memory
     from geoseg.pipeline.request import VectorRequest
     from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 
+    steady_memory()
     request = VectorizeRequest(
         raster=classes_tif,
         out=Path(given["out"]),

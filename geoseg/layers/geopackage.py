@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Version 1.4, GDAL's default, makes QGIS 3.22 warn at every opening.
 _OPTIONS = {"VERSION": "1.3"}
-_HELD = 20_000  # polygons of a class; every append opens the file anew
+_HELD = 2_000  # polygons of a class; every append opens the file anew
 
 # http://www.geopackage.org/spec130/#extension_metadata
 _METADATA = """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from geoseg.vector.runs import Runs
 
-HEIGHT = 1024
+HEIGHT = 512
 """Rows of a belt."""
 
 

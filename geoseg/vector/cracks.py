@@ -38,7 +38,7 @@ class Cracks:
     """Shape (vertices, 2), column and row of the pixel corner, rows counted in the scene."""
     ways: NDArray[np.int32]
     """Shape (vertices, 4), the vertex at the other end of the crack to the north, east, south and west, or ``OPEN``."""
-    sides: NDArray[np.int64]
+    sides: NDArray[np.int32]
     """Shape (vertices, 4), the faces north-west, north-east, south-west and south-east of each vertex."""
     is_node: NDArray[np.bool_]
     """Shape (vertices,), whether arcs end here: where three or four cracks meet, and on the belt's border lines."""
@@ -72,10 +72,10 @@ def _sweep(first: Any, starts: Any, values: Any, width: Any, above: Any, below: 
     bottom = height - 1 if below else height  # its last line, the next belt's first if there is one
     most = 2 * (starts.size + height + 1) + 2
     xy = np.empty((most, 2), np.int32)
-    ways = np.full((most, 4), OPEN, np.int32)
-    sides = np.full((most, 4), OUTSIDE, np.int64)
-    is_node = np.zeros(most, np.bool_)
-    is_anchor = np.zeros(most, np.bool_)
+    ways = np.empty((most, 4), np.int32)
+    sides = np.empty((most, 4), np.int32)
+    is_node = np.empty(most, np.bool_)
+    is_anchor = np.empty(most, np.bool_)
     parent = np.arange(first[bottom])
     upper = np.full(width + 1, OPEN, np.int32)  # the vertex from which the crack in each column comes down
     n = 0
@@ -110,11 +110,11 @@ def _sweep(first: Any, starts: Any, values: Any, width: Any, above: Any, below: 
                 xy[n, 1] = line
                 is_node[n] = degree > 2 or (seam and north)
                 is_anchor[n] = degree == 2 and seam and north
+                ways[n] = OPEN
                 sides[n, 0] = a_left
                 sides[n, 1] = a_right
-                if not ends:
-                    sides[n, 2] = b_left
-                    sides[n, 3] = b_right
+                sides[n, 2] = OUTSIDE if ends else b_left
+                sides[n, 3] = OUTSIDE if ends else b_right
                 if north and not (above and line == top):
                     ways[n, NORTH] = upper[x]
                     ways[upper[x], SOUTH] = n

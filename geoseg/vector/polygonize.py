@@ -15,12 +15,14 @@ from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import least_pixels, sieve
 from geoseg.vector.threads import in_threads
 from geoseg.vector.trace import trace
-from geoseg.vocabulary import NODATA, Polygons
+from geoseg.vocabulary import NODATA, ClassRows, Polygons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from geoseg.vocabulary import ClassRows, Grid, Legend
+    from geoseg.vocabulary import Grid, Legend
+
+_ROWS = 256  # looked at in one go
 
 
 def polygonize(
@@ -58,14 +60,22 @@ def polygonize(
     """
     ruler = Ruler.of(grid)
     least = least_pixels(min_area_m2, ground_pixel_area_m2(grid))
-    runs = (Runs.of(strip.classes, strip.confidence, split_px) for strip in strips)
+    runs = (Runs.of(part.classes, part.confidence, split_px) for strip in strips for part in _parts(strip))
     faces = Faces()
     for traced in in_threads(partial(trace, tolerance_px=simplify_px), belts(sieve(runs, least)), threads):
         _check(traced.values, legend)
         finished = faces.add(traced)
         geometry = finished.outlines.polygons(grid.transform)
-        area, perimeter = ruler.measure(geometry)
-        yield Polygons(finished.values, geometry, area, perimeter, finished.confidence)
+        yield Polygons(finished.values, geometry, *ruler.measure(geometry), finished.confidence)
+        del traced, finished, geometry  # the next belt is traced in their room
+
+
+def _parts(strip: ClassRows) -> Iterator[ClassRows]:
+    """Cut a strip into lower ones: what is made of them is much larger than they are, for a moment."""
+    for row in range(0, len(strip.classes), _ROWS):
+        here = slice(row, row + _ROWS)
+        confidence = None if strip.confidence is None else strip.confidence[here]
+        yield ClassRows(strip.row + row, strip.classes[here], confidence)
 
 
 def _check(values: np.typing.NDArray[np.uint8], legend: Legend) -> None:

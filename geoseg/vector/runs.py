@@ -35,9 +35,9 @@ class Runs:
     """Shape (runs,), first column of each run."""
     values: NDArray[np.uint8]
     """Shape (runs,), class values."""
-    percents: NDArray[np.int64]
+    percents: NDArray[np.int32]
     """Shape (runs,), sum of the confidences that count, in whole percents."""
-    counted: NDArray[np.int64]
+    counted: NDArray[np.int32]
     """Shape (runs,), pixels whose confidence counts."""
 
     @classmethod
@@ -117,8 +117,8 @@ def _encode(classes: Any, confidence: Any, cell: Any) -> Any:
         first[row + 1] = first[row] + changes + 1
     starts = np.empty(first[-1], np.int32)
     values = np.empty(first[-1], np.uint8)
-    percents = np.zeros(first[-1], np.int64)
-    counted = np.zeros(first[-1], np.int64)
+    percents = np.zeros(first[-1], np.int32)
+    counted = np.zeros(first[-1], np.int32)
     for row in range(height):
         run = first[row]
         starts[run] = 0
