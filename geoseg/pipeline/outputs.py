@@ -1,20 +1,15 @@
-"""The files of one run: checked before work begins, written while rows come, published together at the end."""
+"""The files of one run, checked before work begins, and its rasters, written while rows come."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
-from geoseg.layers.vector import check_layers, write_layers
+from geoseg.layers.vector import check_layers
 from geoseg.pipeline.plan import least_areas
-from geoseg.vector.burn import final_rows
-from geoseg.vector.clip import clipped
-from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
@@ -23,9 +18,8 @@ if TYPE_CHECKING:
 
     from geoseg.layers.publish import Publication
     from geoseg.layers.vector import WrittenLayers
-    from geoseg.pipeline.plan import Plan
-    from geoseg.pipeline.request import OutputRequest, SegmentReport, SegmentRequest, VectorRequest
-    from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass, Polygons
+    from geoseg.pipeline.request import OutputRequest, VectorRequest
+    from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass
 
 Item = TypeVar("Item")
 
@@ -100,53 +94,6 @@ class RasterSinks:
         self._stack.__exit__(kind, error, trace)
 
 
-def write_traced(
-    rows: Iterable[ClassRows],
-    request: SegmentRequest,
-    plan: Plan,
-    legend: Legend,
-    publication: Publication,
-    report: SegmentReport,
-) -> None:
-    """Trace class rows as they come and write the layers and the final class raster; fills the report."""
-    output, vectors = request.output, request.vectors
-    least = least_areas(vectors.min_area_m2, legend)
-    polygons = polygonize(
-        rows,
-        grid=plan.trace.grid,
-        legend=legend,
-        min_area_m2=least,
-        simplify_px=vectors.simplify_px,
-        split_px=vectors.split_px,
-        threads=request.runs_on.threads or os.cpu_count() or 1,
-    )
-    if plan.border is not None:
-        polygons = (clipped(batch, plan.border, plan.trace.grid) for batch in polygons)
-    polygons = timed(polygons, report.seconds, "vector")
-    kept: list[Polygons] = []
-    if output.raster_final is not None:
-        polygons = _keeping(polygons, kept)
-    began = time.perf_counter()
-    if output.layers is not None:
-        chosen = chosen_classes(vectors, legend)
-        provenance = report.provenance() | vectors.said(least, legend)
-        path = publication.add(output.layers)
-        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946, options={})
-        report.warnings += written.notes
-        report.layers = tallied(chosen, written)
-    else:
-        deque(polygons, maxlen=0)
-    if output.raster_final is not None:
-        path = publication.add(output.raster_final)
-        with ClassRasterWriter(path, plan.scene.grid, legend, report.provenance(), output.creation) as writer:
-            for final in final_rows(kept, plan.scene.grid):
-                writer.write(final)
-    # Polygons were drawn from the rows as they came: what making the rows took is not theirs.
-    drawn, rows_took = report.seconds["vector"], report.seconds["forward"] + report.seconds["write"]
-    report.seconds["write"] += time.perf_counter() - began - drawn
-    report.seconds["vector"] = max(0.0, drawn - rows_took)
-
-
 def tallied(chosen: Sequence[MapClass], written: WrittenLayers) -> list[dict[str, Any]]:
     """Return what a report says of the layers of some classes."""
     return [
@@ -170,10 +117,3 @@ def timed(items: Iterable[Item], seconds: dict[str, float], name: str) -> Iterat
         if item is None:
             return
         yield item
-
-
-def _keeping(polygons: Iterable[Polygons], kept: list[Polygons]) -> Iterator[Polygons]:
-    """Pass polygons on and keep them."""
-    for batch in polygons:
-        kept.append(batch)
-        yield batch
