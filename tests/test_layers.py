@@ -75,7 +75,7 @@ def three_layers(buildings=5, roads=3, water=0):
     return [(entry, some_polygons(entry, count)) for entry, count in counts]
 
 
-def write(path, *, crs="utm", layers=None, rfc7946=False, options=None):
+def write(path, *, crs="utm", layers=None, rfc7946=False):
     layers = layers or three_layers()
     return write_layers(
         path,
@@ -84,7 +84,6 @@ def write(path, *, crs="utm", layers=None, rfc7946=False, options=None):
         grid(crs=crs),
         {"model": "tiny"},
         rfc7946=rfc7946,
-        options=options or {},
     ).notes
 
 
@@ -294,7 +293,7 @@ def test_polygons_may_come_in_batches_of_mixed_classes(tmp_path, monkeypatch, en
     monkeypatch.setattr(geopackage, "_HELD", 4)
     path, layers = tmp_path / f"map.{ending}", three_layers(11, 6, 0)
     chosen = [entry for entry, _ in layers]
-    written = write_layers(path, chosen, in_batches(layers, 3), grid(), {}, rfc7946=False, options={})
+    written = write_layers(path, chosen, in_batches(layers, 3), grid(), {}, rfc7946=False)
     assert {value: tally.features for value, tally in written.tallies.items()} == {1: 11, 2: 6, 3: 0}
     assert written.tallies[1].area_m2 == pytest.approx(11 * 1.5)
     if ending == "gpkg":
@@ -313,7 +312,7 @@ def test_what_goes_wrong_before_the_writer_is_not_the_writers_fault(tmp_path, en
         raise error
 
     with pytest.raises(type(error)) as raised:
-        write_layers(tmp_path / f"map.{ending}", [BUILDING], broken(), grid(), {}, rfc7946=False, options={})
+        write_layers(tmp_path / f"map.{ending}", [BUILDING], broken(), grid(), {}, rfc7946=False)
     assert raised.value is error
 
 
@@ -504,20 +503,6 @@ def test_geojson_refuses_a_local_crs_without_advising_what_would_not_help(tmp_pa
         with pytest.raises(OutputError, match=r"local CRS .* write \.gpkg$"):
             refusal()
     assert not list(tmp_path.iterdir())
-
-
-def test_layer_options_win_and_unknown_ones_are_refused(tmp_path):
-    write(tmp_path / "a.gpkg", options={"version": "1.2", "SPATIAL_INDEX": "NO"})
-    with closing(sqlite3.connect(tmp_path / "a.gpkg")) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (10200,)
-        assert file.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'rtree%'").fetchone() == (0,)
-        assert file.execute("SELECT count(*) FROM gpkg_metadata").fetchone() == (1,)
-    for number, options in enumerate(({"NOPE": "1"}, {"SPATIAL_INDEX": "BANANA"})):
-        with pytest.raises(UsageError, match=next(iter(options))):
-            write(tmp_path / f"{number}.gpkg", options=options)
-    with pytest.raises(UsageError, match="COMPRESSION"):
-        write(tmp_path / "a.parquet", options={"NOPE": "1"})
-    write(tmp_path / "b.parquet", options={"COMPRESSION": "none"})
 
 
 def test_a_writer_gives_gdal_its_settings_back(tmp_path):

@@ -54,7 +54,6 @@ def write_geopackage(
     parts: Iterable[tuple[MapClass, Polygons]],
     crs: str,
     provenance: Mapping[str, Any],
-    options: Mapping[str, str],
     *,
     faults: list[BaseException],
 ) -> None:
@@ -66,13 +65,12 @@ def write_geopackage(
         parts: their polygons, in parts as they come.
         crs: WKT of the coordinate reference system.
         provenance: how the polygons came about; JSON in the table ``gpkg_metadata``.
-        options: GDAL creation options that override ours, names in capitals.
         faults: what goes wrong while polygons are turned into records is appended here.
 
     Raises:
         OutputError: features are missing from what was written.
     """
-    layers = _Layers(path, chosen, crs, _OPTIONS | dict(options), faults)
+    layers = _Layers(path, chosen, crs, faults)
     for entry, polygons in parts:
         layers.add(entry, polygons)
     layers.finish()
@@ -81,25 +79,16 @@ def write_geopackage(
         database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
         write_styles(database, chosen)
         _write_provenance(database, provenance)
-        indexed = options.get("SPATIAL_INDEX", "YES").upper() in ("YES", "TRUE", "ON", "1")
-        _check(path, database, layers.written, indexed=indexed)
+        _check(path, database, layers.written)
 
 
 class _Layers:
     """Layers that grow together. A layer is opened anew for every append, so polygons are gathered first."""
 
-    def __init__(
-        self,
-        path: Path,
-        chosen: Sequence[MapClass],
-        crs: str,
-        options: Mapping[str, str],
-        faults: list[BaseException],
-    ) -> None:
+    def __init__(self, path: Path, chosen: Sequence[MapClass], crs: str, faults: list[BaseException]) -> None:
         self._path = path
         self._faults = faults
         self._crs = crs
-        self._options = options
         self._held: dict[MapClass, list[Polygons]] = {entry: [] for entry in chosen}
         self._created = False
         self.written = {str(entry.layer): 0 for entry in chosen}
@@ -130,7 +119,7 @@ class _Layers:
                     geometry_type="Polygon",
                     crs=self._crs,
                     append=self._path.exists(),
-                    **{} if self._created else dict(self._options),
+                    **{} if self._created else _OPTIONS,
                 )
             self.written[str(entry.layer)] += sum(len(part.values) for part in parts)
         self._created = True
@@ -158,7 +147,7 @@ def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any
     )
 
 
-def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int], *, indexed: bool) -> None:
+def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]) -> None:
     """Count what was written: where room is short, GDAL leaves out an index or the last pages without a word.
 
     Raises:
@@ -166,7 +155,7 @@ def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]
     """
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for layer, features in expected.items():
-        for table in (layer, f"rtree_{layer}_{GEOMETRY}")[: 2 if indexed else 1]:
+        for table in (layer, f"rtree_{layer}_{GEOMETRY}"):
             found = -1
             if table in tables:  # MapClass lets no quotes into a layer's name
                 (found,) = database.execute(f'SELECT count(*) FROM "{table}"').fetchone()  # noqa: S608

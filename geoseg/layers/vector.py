@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +78,6 @@ def write_layers(
     provenance: Mapping[str, Any],
     *,
     rfc7946: bool,
-    options: Mapping[str, str],
 ) -> WrittenLayers:
     """Write polygons as they come; a GeoPackage gets a layer for each class, other formats one with ``class``.
 
@@ -91,53 +88,32 @@ def write_layers(
         grid: the CRS, and the pixels that tell how precise coordinates are.
         provenance: how the polygons came about; kept by GeoPackage.
         rfc7946: write GeoJSON in WGS 84.
-        options: GDAL creation options that override ours.
 
     Raises:
-        UsageError: an unknown ending or option.
+        UsageError: an unknown ending.
         OutputError: the file cannot be written, or not in this format.
     """
     source = _Source(chosen, polygons)
     try:
         with writing(path):
-            return _written(path, source, grid, provenance, rfc7946, {n.upper(): v for n, v in options.items()})
+            return _written(path, source, grid, provenance, rfc7946)
     except BaseException:
         if source.faults:
             raise source.faults[0] from None
         raise
 
 
-def _written(
-    path: Path,
-    source: _Source,
-    grid: Grid,
-    provenance: Mapping[str, Any],
-    rfc7946: bool,
-    options: Mapping[str, str],
-) -> WrittenLayers:
+def _written(path: Path, source: _Source, grid: Grid, provenance: Mapping[str, Any], rfc7946: bool) -> WrittenLayers:
     driver = driver_of(path)
     notes: list[str] = []
-    with warnings.catch_warnings(record=True) if options else contextlib.nullcontext([]) as caught:
-        if options:
-            warnings.simplefilter("always", RuntimeWarning)
-        try:
-            if driver == "GPKG":
-                write_geopackage(
-                    path, source.chosen, source.parts(), grid.crs, provenance, options, faults=source.faults
-                )
-            elif driver == "GeoJSON":
-                notes = _write_geojson(path, source, grid, rfc7946=rfc7946, options=options)
-            elif driver == "FlatGeobuf":
-                _write_flatgeobuf(path, source, grid.crs, options)
-            else:
-                _write_parquet(path, source, grid.crs, options)
-        except ValueError as error:
-            if options and "option" in str(error):
-                raise UsageError(f"--co: {error}") from error
-            raise
-    for warning in caught or ():
-        if "creation option" in str(warning.message):
-            raise UsageError(f"--co: {warning.message}")
+    if driver == "GPKG":
+        write_geopackage(path, source.chosen, source.parts(), grid.crs, provenance, faults=source.faults)
+    elif driver == "GeoJSON":
+        notes = _write_geojson(path, source, grid, rfc7946=rfc7946)
+    elif driver == "FlatGeobuf":
+        _write_flatgeobuf(path, source, grid.crs)
+    else:
+        _write_parquet(path, source, grid.crs)
     return WrittenLayers(source.tallies, notes)
 
 
@@ -168,7 +144,7 @@ class _Source:
         return sum(tally.features for tally in self.tallies.values())
 
 
-def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool, options: Mapping[str, str]) -> list[str]:
+def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool) -> list[str]:
     """Write one collection and return the notes on its CRS."""
     notes: list[str] = []
     if rfc7946:
@@ -186,13 +162,13 @@ def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool, op
         geometry_name=GEOMETRY,
         geometry_type="Polygon",
         crs=crs,
-        **ours | dict(options),
+        **ours,
     )
     geojson.check_end(path)
     return notes
 
 
-def _write_flatgeobuf(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
+def _write_flatgeobuf(path: Path, source: _Source, crs: str) -> None:
     """Write one layer with a spatial index; raises OutputError where features are missing afterwards."""
     pyogrio.write_arrow(
         source.stream(),
@@ -202,7 +178,6 @@ def _write_flatgeobuf(path: Path, source: _Source, crs: str, options: Mapping[st
         geometry_name=GEOMETRY,
         geometry_type="Polygon",
         crs=crs,
-        **options,
     )
     with pyogrio.raw.open_arrow(path, use_pyarrow=True) as (_, reader):
         found = sum(batch.num_rows for batch in reader)
@@ -210,16 +185,12 @@ def _write_flatgeobuf(path: Path, source: _Source, crs: str, options: Mapping[st
         raise OutputError(f"{path}: came out with {found} of {source.features} polygons; is the disk full?")
 
 
-def _write_parquet(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
-    """Write one GeoParquet table; its only option is COMPRESSION."""
+def _write_parquet(path: Path, source: _Source, crs: str) -> None:
+    """Write one GeoParquet table."""
     import geopandas
 
-    unknown = set(options) - {"COMPRESSION"}
-    if unknown:
-        raise UsageError(f"--co {min(unknown)}: GeoParquet knows only the option COMPRESSION")
     table = source.stream().read_all()
     columns = {name: table[name].to_pandas() for name in table.column_names if name != GEOMETRY}
     geometry = geopandas.GeoSeries.from_wkb(table[GEOMETRY].to_pandas(), crs=crs)
     frame = geopandas.GeoDataFrame(columns, geometry=geometry).rename_geometry(GEOMETRY)
-    compression = options.get("COMPRESSION", "zstd").lower()
-    frame.to_parquet(path, compression=None if compression == "none" else compression)
+    frame.to_parquet(path, compression="zstd")

@@ -58,7 +58,7 @@ def write_traced(
         chosen = chosen_classes(vectors, legend)
         provenance = report.provenance() | vectors.said(least, legend)
         path = publication.add(output.layers)
-        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946, options={})
+        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946)
         report.warnings += written.notes
         report.layers = tallied(chosen, written)
     else:

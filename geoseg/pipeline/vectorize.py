@@ -112,7 +112,7 @@ def vectorize(
             began = time.perf_counter()
             with published(out, overwrite=request.overwrite) as path:
                 polygons = timed(polygons, seconds, "vector")
-                written = write_layers(path, chosen, polygons, grid, provenance, rfc7946=request.rfc7946, options={})
+                written = write_layers(path, chosen, polygons, grid, provenance, rfc7946=request.rfc7946)
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:
