@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
@@ -13,15 +12,12 @@ from geoseg.pipeline.plan import least_areas
 from geoseg.vocabulary import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
     from geoseg.layers.publish import Publication
-    from geoseg.layers.vector import WrittenLayers
     from geoseg.pipeline.request import OutputRequest, VectorRequest
     from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass
-
-Item = TypeVar("Item")
 
 
 def chosen_classes(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:
@@ -92,28 +88,3 @@ class RasterSinks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-
-
-def tallied(chosen: Sequence[MapClass], written: WrittenLayers) -> list[dict[str, Any]]:
-    """Return what a report says of the layers of some classes."""
-    return [
-        {
-            "name": entry.layer,
-            "class": entry.name,
-            "features": written.tallies[entry.value].features,
-            "area_m2": round(written.tallies[entry.value].area_m2, 2),
-        }
-        for entry in chosen
-    ]
-
-
-def timed(items: Iterable[Item], seconds: dict[str, float], name: str) -> Iterator[Item]:
-    """Pass items on, adding up the time it takes to make them."""
-    items = iter(items)
-    while True:
-        began = time.perf_counter()
-        item = next(items, None)
-        seconds[name] += time.perf_counter() - began
-        if item is None:
-            return
-        yield item

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from geoseg.layers.publish import Publication, check_target
 from geoseg.model.file import load_model, model_path
+from geoseg.pipeline.accounts import timed
 from geoseg.pipeline.ahead import Ahead
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.honesty import Impression
-from geoseg.pipeline.outputs import RasterSinks, check_outputs, timed
+from geoseg.pipeline.outputs import RasterSinks, check_outputs
 from geoseg.pipeline.plan import make_plan, read_request
 from geoseg.pipeline.request import SegmentReport
 from geoseg.scene.georeference import short_name

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from geoseg.layers.raster import ClassRasterWriter
 from geoseg.layers.vector import write_layers
-from geoseg.pipeline.outputs import chosen_classes, tallied, timed
+from geoseg.pipeline.accounts import tallied, timed
+from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.vector.burn import final_rows
 from geoseg.vector.clip import clipped

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.layers.publish import check_target, published
 from geoseg.layers.vector import check_layers, write_layers
+from geoseg.pipeline.accounts import tallied, timed
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
-from geoseg.pipeline.outputs import chosen_classes, tallied, timed
+from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.request import VectorRequest
 from geoseg.scene.georeference import short_name
