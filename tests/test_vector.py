@@ -22,7 +22,7 @@ from geoseg.vector.rings import Rings
 from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import least_pixels, sieve
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Polygons
-from tests.oracles import gdal_faces, outlines_of, sieved
+from tests.oracles import classes_of, gdal_faces, outlines_of, polygons_of_rings, sieved
 
 UTM = CRS.from_epsg(32640).to_wkt(version="WKT2_2019")
 KEEP = dict.fromkeys(range(1, 6), 0.0)
@@ -76,7 +76,7 @@ def polygons_of(
 def sieve_whole(classes, least, step=None):
     step = step or len(classes)
     strips = (Runs.of(classes[row : row + step]) for row in range(0, len(classes), step))
-    return np.concatenate([rows.classes() for rows in sieve(strips, least)])
+    return np.concatenate([classes_of(rows) for rows in sieve(strips, least)])
 
 
 def final_classes(polygons, grid):
@@ -483,4 +483,4 @@ def test_national_grids_are_planar():
 
 def test_rings_come_apart_and_together_again():
     faces, _ = gdal_faces(blobs(1))
-    assert shapely.equals_exact(Rings.of(faces).polygons(), faces).all()
+    assert shapely.equals_exact(polygons_of_rings(Rings.of(faces)), faces).all()
