@@ -26,6 +26,7 @@ from rasterio.crs import CRS
 
 from geoseg.errors import InputError, OutputError, UsageError
 from geoseg.layers import geopackage
+from geoseg.layers.features import WantedLayers
 from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import published
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster, is_confidence
@@ -75,15 +76,14 @@ def three_layers(buildings=5, roads=3, water=0):
     return [(entry, some_polygons(entry, count)) for entry, count in counts]
 
 
-def write(path, *, crs="utm", layers=None, rfc7946=False):
+def write(path, *, crs="utm", layers=None, rfc7946=False, attributes=()):
     layers = layers or three_layers()
     return write_layers(
         path,
-        [entry for entry, _ in layers],
+        WantedLayers([entry for entry, _ in layers], attributes, rfc7946),
         [polygons for _, polygons in layers],
         grid(crs=crs),
         {"model": "tiny"},
-        rfc7946=rfc7946,
     ).notes
 
 
@@ -293,7 +293,7 @@ def test_polygons_may_come_in_batches_of_mixed_classes(tmp_path, monkeypatch, en
     monkeypatch.setattr(geopackage, "_HELD", 4)
     path, layers = tmp_path / f"map.{ending}", three_layers(11, 6, 0)
     chosen = [entry for entry, _ in layers]
-    written = write_layers(path, chosen, in_batches(layers, 3), grid(), {}, rfc7946=False)
+    written = write_layers(path, WantedLayers(chosen), in_batches(layers, 3), grid(), {})
     assert {value: tally.features for value, tally in written.tallies.items()} == {1: 11, 2: 6, 3: 0}
     assert written.tallies[1].area_m2 == pytest.approx(11 * 1.5)
     if ending == "gpkg":
@@ -312,7 +312,7 @@ def test_what_goes_wrong_before_the_writer_is_not_the_writers_fault(tmp_path, en
         raise error
 
     with pytest.raises(type(error)) as raised:
-        write_layers(tmp_path / f"map.{ending}", [BUILDING], broken(), grid(), {}, rfc7946=False)
+        write_layers(tmp_path / f"map.{ending}", WantedLayers([BUILDING]), broken(), grid(), {})
     assert raised.value is error
 
 

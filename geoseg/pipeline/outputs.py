@@ -36,7 +36,7 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     """Refuse before any work what could not be written at the end.
 
     Raises:
-        UsageError: an unknown ending, class or layer, or ``--rfc7946`` without GeoJSON.
+        UsageError: an unknown ending, class, layer or field, or a flag about files that are not written.
         OutputError: the format cannot hold the CRS.
     """
     chosen_classes(vectors, legend)
@@ -46,7 +46,12 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     if output.creation and not (output.has_rasters or output.raster_final):
         raise UsageError("--co is about rasters; give it with --raster, --raster-final or --confidence")
     if output.layers is not None:
+        from geoseg.vector.attributes import chosen_attributes
+
         check_layers(output.layers, grid, rfc7946=output.rfc7946)
+        chosen_attributes(vectors.attributes, grid)
+    elif vectors.attributes is not None:
+        raise UsageError("--attributes is about fields of vector layers; give it with --out")
     elif output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)

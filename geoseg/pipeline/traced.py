@@ -10,11 +10,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from geoseg.layers.features import WantedLayers
 from geoseg.layers.raster import ClassRasterWriter
 from geoseg.layers.vector import write_layers
 from geoseg.pipeline.accounts import tallied, timed
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
+from geoseg.vector.attributes import chosen_attributes
 from geoseg.vector.burn import final_rows
 from geoseg.vector.clip import clipped
 from geoseg.vector.polygonize import polygonize
@@ -59,7 +61,8 @@ def write_traced(
         chosen = chosen_classes(vectors, legend)
         provenance = report.provenance() | vectors.said(least, legend)
         path = publication.add(output.layers)
-        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946)
+        wanted = WantedLayers(chosen, chosen_attributes(vectors.attributes, plan.trace.grid), output.rfc7946)
+        written = write_layers(path, wanted, polygons, plan.trace.grid, provenance)
         report.warnings += written.notes
         report.layers = tallied(chosen, written)
     else:
