@@ -31,6 +31,9 @@ TRANSFORMS = {
     "north-up": Affine(0.5, 0, 300_000, 0, -0.5, 2_800_000),
     "south-up": Affine(0.5, 0, 300_000, 0, 0.5, 2_800_000),
     "rotated": Affine.translation(300_000, 2_800_000) @ Affine.rotation(30) @ Affine.scale(0.5, -0.25),
+    "sheared": Affine.translation(300_000, 2_800_000) @ Affine.shear(20, -35) @ Affine.scale(0.5, -0.5),
+    "west-up": Affine(-0.5, 0, 300_000, 0, -0.5, 2_800_000),
+    "transposed": Affine(0, 0.5, 300_000, 0.25, 0, 2_800_000),
 }
 
 
@@ -270,7 +273,7 @@ def test_polygons_are_valid_oriented_and_ordered_on_any_grid(classes, tolerance,
     assert shapely.is_ccw(shapely.get_exterior_ring(found.geometry)).all()
     holes = shapely.get_rings(found.geometry[shapely.get_num_interior_rings(found.geometry) > 0])
     assert shapely.is_ccw(holes).sum() == (shapely.get_num_interior_rings(found.geometry) > 0).sum()
-    pixel = 0.125 if kind == "rotated" else 0.25
+    pixel = abs(TRANSFORMS[kind].determinant)
     assert ((classes != 0).sum() * pixel) == pytest.approx(found.area_m2.sum(), abs=1e-5) or tolerance
 
 
