@@ -237,7 +237,7 @@ def assert_as_shapely_says(path):
     assert count > 3
 
 
-def test_both_verbs_write_them_on_request(tmp_path, scene, tiny_model_path):
+def test_both_verbs_write_them_on_request(quiet_log, tmp_path, scene, tiny_model_path):
     rings, classes = tmp_path / "rings.gpkg", tmp_path / "classes.tif"
     flags = ("--classes", "all", "--min-area-m2", "0", "--simplify-px", "0")
     ran = told(segment_verb.command, scene, "--out", rings, "--raster", classes, "--attributes", "elongation,holes",
@@ -253,7 +253,7 @@ def test_both_verbs_write_them_on_request(tmp_path, scene, tiny_model_path):
     assert pyogrio.read_info(plain, layer="roads")["fields"].tolist() == PLAIN
 
 
-def test_what_cannot_be_is_refused_before_any_work(tmp_path, scene, tiny_model_path):
+def test_what_cannot_be_is_refused_before_any_work(quiet_log, tmp_path, scene, tiny_model_path):
     with rasterio.open(tmp_path / "classes.tif", "w", driver="GTiff", height=4, width=4, count=1, dtype="uint8",
         crs="EPSG:32640", transform=Affine(2, 0, 0, 0, -2, 0)) as raster:  # fmt: skip
         raster.write(np.ones((1, 4, 4), np.uint8))
