@@ -14,7 +14,7 @@ from affine import Affine
 from geoseg.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -242,3 +242,13 @@ class Polygons:
             self.perimeter_m[here],
             self.confidence[here],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A field of vector layers that is written only where it is asked for."""
+
+    name: str
+    kind: Literal["int32", "float64"]
+    of: Callable[[NDArray[np.object_]], NDArray[Any]]
+    """From shapely Polygons of shape (n,) to their values of this kind, shape (n,); NaN where there is none."""

@@ -13,6 +13,28 @@ def gdal_faces(classes, transform=None):
     return np.array([shape for shape, _ in shapes], object), np.array([value for _, value in shapes], np.uint8)
 
 
+def stops_of(runs):
+    """Return the column after the last of each run, shape (runs,)."""
+    stops = np.append(runs.starts[1:], runs.width)
+    stops[runs.first[1:] - 1] = runs.width
+    return stops
+
+
+def classes_of(runs):
+    """Return the raster that runs were cut from, shape (height, width)."""
+    return np.repeat(runs.values, stops_of(runs) - runs.starts).reshape(runs.height, runs.width)
+
+
+def polygons_of_rings(rings):
+    """Put polygons together again that `geoseg.vector.rings.Rings` took apart."""
+    parts = np.split(rings.xy, rings.first[1:])
+    of_polygons = [
+        [part for part, owner in zip(parts, rings.polygon, strict=True) if owner == polygon]
+        for polygon in range(rings.polygon.max() + 1)
+    ]
+    return np.array([shapely.Polygon(exterior, holes) for exterior, *holes in of_polygons], object)
+
+
 def outlines_of(polygons, values):
     """Return polygons in a form that compares equal however rings begin and straight lines are divided."""
     plain = shapely.normalize(shapely.simplify(polygons, 0))

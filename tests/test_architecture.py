@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import geoseg
@@ -277,6 +278,28 @@ def test_segment_on_the_processor_never_loads_torch():
         through = imported(name, ast.Module(body=top, type_ignores=[])) & on_torch
         if "torch" in direct or through:
             assert name in on_torch, f"geoseg.{name} would load torch for every verb that imports it"
+
+
+@pytest.mark.parametrize(("flag", "loaded"), [("--raster", False), ("--raster-final", True), ("--out", True)])
+def test_only_a_run_with_polygons_loads_the_tracer(
+    bare_environment, tmp_path, write_scene, tiny_model_path, flag, loaded
+):
+    scene = write_scene(tmp_path / "scene.tif", np.random.default_rng(0).integers(0, 256, (3, 40, 40)).astype(np.uint8))
+    result = tmp_path / ("map.gpkg" if flag == "--out" else "map.tif")
+    arguments = ["segment", str(scene), flag, str(result), "--model", str(tiny_model_path), "-q", "-q"]
+    code = f"""
+import json, sys
+from geoseg.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit as left:
+    assert not left.code, left.code
+print(json.dumps([name for name in sys.modules if name.startswith(("numba", "llvmlite", "geoseg.vector."))]))
+"""
+    found = loaded_by(code, bare_environment)
+    assert result.is_file()
+    assert ("numba" in found, "geoseg.vector.polygonize" in found) == (loaded, loaded)
+    assert loaded or found == []
 
 
 GUARDED = {

@@ -26,6 +26,7 @@ from rasterio.crs import CRS
 
 from geoseg.errors import InputError, OutputError, UsageError
 from geoseg.layers import geopackage
+from geoseg.layers.features import WantedLayers
 from geoseg.layers.legend import read_legend
 from geoseg.layers.publish import published
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster, is_confidence
@@ -75,16 +76,14 @@ def three_layers(buildings=5, roads=3, water=0):
     return [(entry, some_polygons(entry, count)) for entry, count in counts]
 
 
-def write(path, *, crs="utm", layers=None, rfc7946=False, options=None):
+def write(path, *, crs="utm", layers=None, rfc7946=False, attributes=()):
     layers = layers or three_layers()
     return write_layers(
         path,
-        [entry for entry, _ in layers],
+        WantedLayers([entry for entry, _ in layers], attributes, rfc7946),
         [polygons for _, polygons in layers],
         grid(crs=crs),
         {"model": "tiny"},
-        rfc7946=rfc7946,
-        options=options or {},
     ).notes
 
 
@@ -294,7 +293,7 @@ def test_polygons_may_come_in_batches_of_mixed_classes(tmp_path, monkeypatch, en
     monkeypatch.setattr(geopackage, "_HELD", 4)
     path, layers = tmp_path / f"map.{ending}", three_layers(11, 6, 0)
     chosen = [entry for entry, _ in layers]
-    written = write_layers(path, chosen, in_batches(layers, 3), grid(), {}, rfc7946=False, options={})
+    written = write_layers(path, WantedLayers(chosen), in_batches(layers, 3), grid(), {})
     assert {value: tally.features for value, tally in written.tallies.items()} == {1: 11, 2: 6, 3: 0}
     assert written.tallies[1].area_m2 == pytest.approx(11 * 1.5)
     if ending == "gpkg":
@@ -313,7 +312,7 @@ def test_what_goes_wrong_before_the_writer_is_not_the_writers_fault(tmp_path, en
         raise error
 
     with pytest.raises(type(error)) as raised:
-        write_layers(tmp_path / f"map.{ending}", [BUILDING], broken(), grid(), {}, rfc7946=False, options={})
+        write_layers(tmp_path / f"map.{ending}", WantedLayers([BUILDING]), broken(), grid(), {})
     assert raised.value is error
 
 
@@ -383,6 +382,53 @@ def test_a_style_has_the_fill_of_the_class_and_outlines_only_buildings():
         assert options["outline_style"] == ("solid" if entry == BUILDING else "no")
 
 
+def test_a_published_geopackage_is_one_file_whatever_journal_gdal_is_told_to_use(tmp_path):
+    """A database in mode WAL needs two files beside it, and cannot be opened from a read-only folder."""
+    pyogrio.set_gdal_config_options({"OGR_SQLITE_JOURNAL": "WAL", "OGR_SQLITE_PRAGMA": "journal_mode=WAL"})
+    try:
+        with published(tmp_path / "map.gpkg", overwrite=False) as path:
+            write(path)
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_SQLITE_JOURNAL": None, "OGR_SQLITE_PRAGMA": None})
+    assert [found.name for found in tmp_path.iterdir()] == ["map.gpkg"]
+    assert (tmp_path / "map.gpkg").read_bytes()[18:20] == b"\1\1"  # 2 and 2 stand for WAL
+    geopandas.read_file(tmp_path / "map.gpkg", layer="roads")
+    assert [found.name for found in tmp_path.iterdir()] == ["map.gpkg"]
+
+
+def test_an_empty_layer_is_like_a_full_one(tmp_path):
+    """A project that shows a layer must find its CRS, columns, index and style, though nothing was found this time."""
+    write(tmp_path / "map.gpkg", crs="feet")
+    with closing(sqlite3.connect(tmp_path / "map.gpkg")) as file:
+        full, empty = (
+            [
+                [row[1:3] for row in file.execute(f"PRAGMA table_info({layer})")],
+                file.execute(
+                    "SELECT column_name, geometry_type_name, srs_id, z, m FROM gpkg_geometry_columns "
+                    "WHERE table_name = ?",
+                    (layer,),
+                ).fetchall(),
+                file.execute("SELECT data_type, srs_id FROM gpkg_contents WHERE table_name = ?", (layer,)).fetchall(),
+                file.execute(
+                    "SELECT column_name, extension_name FROM gpkg_extensions WHERE table_name = ?", (layer,)
+                ).fetchall(),
+                file.execute(
+                    "SELECT f_table_catalog, f_table_schema, f_geometry_column, useAsDefault FROM layer_styles "
+                    "WHERE f_table_name = ?",
+                    (layer,),
+                ).fetchall(),
+                file.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (f"rtree_{layer}_geom",)).fetchall(),
+            ]
+            for layer in ("roads", "water")
+        )
+        styles = dict(file.execute("SELECT f_table_name, styleQML FROM layer_styles"))
+    assert len(full[1]) == len(full[2]) == len(full[4]) == 1
+    assert full[4] == [("", "", "geom", 1)]
+    assert full[5] == [(1,)]
+    assert empty == full
+    assert styles["water"] == qml(WATER)
+
+
 def test_gdal_reads_the_geopackage_without_a_word(tmp_path):
     write(tmp_path / "map.gpkg")
     script = """
@@ -420,6 +466,24 @@ def test_the_crs_of_a_layer_comes_back_identical(tmp_path, ending, crs):
     frame = geopandas.read_parquet(path) if ending == ".parquet" else geopandas.read_file(path, layer=0)
     assert CRS.from_wkt(frame.crs.to_wkt()) == CRSS[crs]
     assert pyproj.CRS(frame.crs).equals(pyproj.CRS(CRSS[crs].to_wkt()), ignore_axis_order=True)
+
+
+@pytest.mark.parametrize(("crs", "code"), [("no code", None), ("local", None), ("utm", 32640)])
+def test_a_geopackage_defines_a_crs_that_has_no_code(tmp_path, crs, code):
+    write(tmp_path / "map.gpkg", crs=crs)
+    with closing(sqlite3.connect(tmp_path / "map.gpkg")) as file:
+        of_layers = {number for (number,) in file.execute("SELECT srs_id FROM gpkg_geometry_columns")}
+        assert len(of_layers) == 1
+        query = "SELECT organization, organization_coordsys_id, definition FROM gpkg_spatial_ref_sys WHERE srs_id = ?"
+        organization, number, definition = file.execute(query, tuple(of_layers)).fetchone()
+        if code is None:
+            assert of_layers.pop() >= 100_000  # codes below are those of EPSG; 0 and -1 would say nothing of the place
+            assert organization == "NONE"
+        else:
+            assert (organization, number) == ("EPSG", code)
+            assert of_layers == {code}
+    assert definition != "undefined"
+    assert pyogrio.read_info(tmp_path / "map.gpkg", layer="roads")["crs"]
 
 
 @pytest.mark.parametrize(("name", "driver"), [("a.GPKG", "GPKG"), ("a.json", "GeoJSON"), ("a.fgb", "FlatGeobuf")])
@@ -504,20 +568,6 @@ def test_geojson_refuses_a_local_crs_without_advising_what_would_not_help(tmp_pa
         with pytest.raises(OutputError, match=r"local CRS .* write \.gpkg$"):
             refusal()
     assert not list(tmp_path.iterdir())
-
-
-def test_layer_options_win_and_unknown_ones_are_refused(tmp_path):
-    write(tmp_path / "a.gpkg", options={"version": "1.2", "SPATIAL_INDEX": "NO"})
-    with closing(sqlite3.connect(tmp_path / "a.gpkg")) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (10200,)
-        assert file.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'rtree%'").fetchone() == (0,)
-        assert file.execute("SELECT count(*) FROM gpkg_metadata").fetchone() == (1,)
-    for number, options in enumerate(({"NOPE": "1"}, {"SPATIAL_INDEX": "BANANA"})):
-        with pytest.raises(UsageError, match=next(iter(options))):
-            write(tmp_path / f"{number}.gpkg", options=options)
-    with pytest.raises(UsageError, match="COMPRESSION"):
-        write(tmp_path / "a.parquet", options={"NOPE": "1"})
-    write(tmp_path / "b.parquet", options={"COMPRESSION": "none"})
 
 
 def test_a_writer_gives_gdal_its_settings_back(tmp_path):

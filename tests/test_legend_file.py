@@ -40,6 +40,12 @@ def test_an_object_of_values_and_names_is_enough(tmp_path):
     assert found[0].value not in (0, 1)
 
 
+def test_a_name_for_nodata_makes_no_class(tmp_path):
+    """Where 0 is not among the values found, it is nodata, and what the file calls it does not matter."""
+    found = read_legend_file(written(tmp_path, "0,unknown\n1,road\n4,water\n"), [1, 2])
+    assert {value: entry.name for value, entry in found.items()} == {1: "road", 2: "class_2", 4: "water"}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -1,6 +1,14 @@
 """The parts of the tracer, each by itself."""
 
+import importlib
 import itertools
+import json
+import pkgutil
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -9,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from geoseg import vector
 from geoseg.vector import compiled, warm
 from geoseg.vector import sieve as sieve_module
 from geoseg.vector.arcs import LOOP, follow
@@ -18,7 +27,7 @@ from geoseg.vector.merging import numbered, unite_all
 from geoseg.vector.runs import Runs, joined
 from geoseg.vector.threads import in_threads
 from geoseg.vector.trace import trace
-from tests.oracles import regions_of
+from tests.oracles import classes_of, regions_of, stops_of
 
 sides = st.integers(1, 12)
 rasters = st.tuples(sides, sides).flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 3)))
@@ -39,13 +48,13 @@ def test_runs_are_the_raster(classes, cell):
     confidence = (classes * 30).astype(np.uint8)
     confidence[classes == 0] = 255
     runs = Runs.of(classes, confidence, cell)
-    np.testing.assert_array_equal(runs.classes(), classes)
-    lengths = runs.stops() - runs.starts
+    np.testing.assert_array_equal(classes_of(runs), classes)
+    lengths = stops_of(runs) - runs.starts
     assert (lengths > 0).all()
     np.testing.assert_array_equal(runs.percents, np.where(runs.values > 0, lengths * (runs.values * 30), 0))
     np.testing.assert_array_equal(runs.counted, np.where(runs.values > 0, lengths, 0))
     if cell:
-        assert ((runs.starts // cell) == ((runs.stops() - 1) // cell)).all()
+        assert ((runs.starts // cell) == ((stops_of(runs) - 1) // cell)).all()
     parts = [runs.rows(row, min(row + 2, len(classes))) for row in range(0, len(classes), 2)]
     np.testing.assert_array_equal(joined(parts).starts, runs.starts)
     np.testing.assert_array_equal(joined(parts).first, runs.first)
@@ -66,7 +75,7 @@ def test_belts_are_the_rows_with_one_more_on_either_side(classes, strip, height)
     assert [belt.top for belt in found] == list(range(0, len(classes), height))
     for belt in found:
         rows = slice(belt.top - belt.above, belt.bottom + belt.below)
-        np.testing.assert_array_equal(belt.runs.classes(), classes[rows])
+        np.testing.assert_array_equal(classes_of(belt.runs), classes[rows])
         assert belt.above == (belt.top > 0)
         assert belt.below == (belt.bottom < len(classes))
 
@@ -139,6 +148,51 @@ def test_threads_keep_the_order_and_pass_errors_on(threads):
         list(in_threads(lambda x: 1 / x, iter([2, 1, 0, 3]), threads))
 
 
+def test_threads_work_at_the_same_time():
+    """Each waits for the other: one after the other would never end."""
+    both = threading.Barrier(2)
+    assert sorted(in_threads(lambda _: both.wait(60), range(4), 2)) == [0, 0, 1, 1]
+
+
+def dispatchers():
+    """Return every compiled function of the tracer by its name."""
+    modules = [
+        importlib.import_module(f"geoseg.vector.{found.name}") for found in pkgutil.iter_modules(vector.__path__)
+    ]
+    named = {
+        f"{module.__name__}.{name}": value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, numba.core.dispatcher.Dispatcher)
+    }
+    assert len(named) > 15
+    return named
+
+
+def test_compiled_functions_let_other_threads_work_and_start_none():
+    for name, function in dispatchers().items():
+        assert function.targetoptions["nogil"], name
+        assert not function.targetoptions.get("parallel"), name
+
+
+def test_belts_are_traced_at_once_and_alike():
+    """Two belts meet in the middle of being traced, each in a thread of its own."""
+    classes = np.random.default_rng(0).integers(1, 4, (40, 30)).astype(np.uint8)
+    cut = list(belts([Runs.of(classes)], 20))
+    both, seen = threading.Barrier(2), set()
+
+    def traced(belt):
+        both.wait(60)
+        seen.add(threading.get_ident())
+        return trace(belt, 0.75)
+
+    together = list(in_threads(traced, cut, 2))
+    assert len(seen) == 2
+    for one, other in zip(together, (trace(belt, 0.75) for belt in cut), strict=True):
+        np.testing.assert_array_equal(one.arcs.xy, other.arcs.xy)
+        np.testing.assert_array_equal(one.values, other.values)
+
+
 def test_the_tracer_warms_up_without_a_word():
     warm._trace_something()
     warm.warm_up().join()
@@ -162,6 +216,49 @@ def test_a_disk_without_room_for_compiled_code_is_no_fault(monkeypatch):
 
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
     assert compiled.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_where_the_folder_belongs_to_somebody_else_code_is_kept_in_the_users(monkeypatch):
+    name = compiled._folder().name
+    monkeypatch.setattr(compiled.os, "access", lambda path, _mode: "__pycache__" not in str(path))
+    assert compiled._folder().name == name
+    assert "__pycache__" not in compiled._folder().parts
+
+
+READ_ONLY = """
+import json, sys
+import numpy as np
+from geoseg.vector import polygonize
+from geoseg.vector.merging import numbered, unite_all
+from geoseg.vector.runs import Runs
+parent = np.arange(4)
+unite_all(parent, np.array([3]), np.array([1]))
+number, count = numbered(parent)
+starts = Runs.of(np.array([[1, 1, 2]], np.uint8)).starts
+print(json.dumps([polygonize.__file__, number.tolist(), starts.tolist()]))
+"""
+
+
+@pytest.mark.parametrize("kept", ["nowhere", "with the user", "nowhere, not where the user says either"])
+def test_a_package_in_a_folder_that_cannot_be_written_traces_all_the_same(tmp_path, bare_environment, kept):
+    """No folder can be made where a file is, whoever asks."""
+    source, copy = Path(compiled.__file__).parents[1], tmp_path / "site" / "geoseg"
+    shutil.copytree(source / "vector", copy / "vector", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__", "errors", "gdal_guard", "vocabulary"):
+        shutil.copy(source / f"{name}.py", copy)
+    (copy / "vector" / "__pycache__").write_text("a file")
+    home = Path(bare_environment["HOME"])
+    environment = bare_environment | {"PYTHONPATH": str(copy.parent), "XDG_CACHE_HOME": str(home / "cache")}
+    if kept != "with the user":
+        (home / "cache").write_text("a file")
+    if kept.endswith("either"):
+        environment["NUMBA_CACHE_DIR"] = str(home / "cache" / "below")
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [str(copy / "vector" / "polygonize.py"), [0, 1, 2, 1], [0, 2]]
+    assert bool(list(tmp_path.rglob("*.nbc"))) == (kept == "with the user")
 
 
 def test_compiled_code_is_kept_apart_for_other_sources(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from geoseg.vector.rings import Rings
 from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import least_pixels, sieve
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Polygons
-from tests.oracles import gdal_faces, outlines_of, sieved
+from tests.oracles import classes_of, gdal_faces, outlines_of, polygons_of_rings, sieved
 
 UTM = CRS.from_epsg(32640).to_wkt(version="WKT2_2019")
 KEEP = dict.fromkeys(range(1, 6), 0.0)
@@ -31,6 +31,9 @@ TRANSFORMS = {
     "north-up": Affine(0.5, 0, 300_000, 0, -0.5, 2_800_000),
     "south-up": Affine(0.5, 0, 300_000, 0, 0.5, 2_800_000),
     "rotated": Affine.translation(300_000, 2_800_000) @ Affine.rotation(30) @ Affine.scale(0.5, -0.25),
+    "sheared": Affine.translation(300_000, 2_800_000) @ Affine.shear(20, -35) @ Affine.scale(0.5, -0.5),
+    "west-up": Affine(-0.5, 0, 300_000, 0, -0.5, 2_800_000),
+    "transposed": Affine(0, 0.5, 300_000, 0.25, 0, 2_800_000),
 }
 
 
@@ -76,7 +79,7 @@ def polygons_of(
 def sieve_whole(classes, least, step=None):
     step = step or len(classes)
     strips = (Runs.of(classes[row : row + step]) for row in range(0, len(classes), step))
-    return np.concatenate([rows.classes() for rows in sieve(strips, least)])
+    return np.concatenate([classes_of(rows) for rows in sieve(strips, least)])
 
 
 def final_classes(polygons, grid):
@@ -270,7 +273,7 @@ def test_polygons_are_valid_oriented_and_ordered_on_any_grid(classes, tolerance,
     assert shapely.is_ccw(shapely.get_exterior_ring(found.geometry)).all()
     holes = shapely.get_rings(found.geometry[shapely.get_num_interior_rings(found.geometry) > 0])
     assert shapely.is_ccw(holes).sum() == (shapely.get_num_interior_rings(found.geometry) > 0).sum()
-    pixel = 0.125 if kind == "rotated" else 0.25
+    pixel = abs(TRANSFORMS[kind].determinant)
     assert ((classes != 0).sum() * pixel) == pytest.approx(found.area_m2.sum(), abs=1e-5) or tolerance
 
 
@@ -483,4 +486,4 @@ def test_national_grids_are_planar():
 
 def test_rings_come_apart_and_together_again():
     faces, _ = gdal_faces(blobs(1))
-    assert shapely.equals_exact(Rings.of(faces).polygons(), faces).all()
+    assert shapely.equals_exact(polygons_of_rings(Rings.of(faces)), faces).all()

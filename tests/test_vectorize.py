@@ -1,8 +1,10 @@
 """``geoseg vectorize``: any class raster in, layers out, or one sentence why not."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import geopandas
 import numpy as np
@@ -144,6 +146,36 @@ def test_all_nodata_gives_empty_layers_and_a_note(tmp_path):
     assert [layer["features"] for layer in report.layers] == [0] * 5
     assert "every pixel is nodata" in report.warnings[0]
     assert len(pyogrio.list_layers(tmp_path / "map.gpkg")) == 6  # five layers and their styles
+
+
+def test_overwriting_leaves_nothing_of_earlier_layers_and_styles(tmp_path):
+    classes = np.kron(np.array([[1, 2, 4]], np.uint8), np.ones((9, 9), np.uint8))
+    path = own_raster(tmp_path / "classes.tif", classes)
+    run(tmp_path, path, VectorRequest("all"))
+    run(tmp_path, path, VectorRequest("road,water"), overwrite=True)
+    assert [name for name, kind in pyogrio.list_layers(tmp_path / "map.gpkg") if kind] == ["roads", "water"]
+    with closing(sqlite3.connect(tmp_path / "map.gpkg")) as file:
+        styled = "SELECT f_table_name, f_table_schema, f_geometry_column FROM layer_styles ORDER BY id"
+        assert file.execute(styled).fetchall() == [("roads", "", "geom"), ("water", "", "geom")]
+        tables = {name for (name,) in file.execute("SELECT table_name FROM gpkg_contents")}
+        assert tables == {"roads", "water", "layer_styles"}
+        assert not list(file.execute("SELECT name FROM sqlite_master WHERE name LIKE '%building%'"))
+    assert {found.name for found in tmp_path.iterdir()} >= {"map.gpkg", "classes.tif"}
+    assert not list(tmp_path.glob("map.gpkg-*"))
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "fgb", "parquet"])
+def test_a_class_that_is_not_there_is_a_layer_without_features(tmp_path, ending):
+    path = own_raster(tmp_path / "classes.tif", np.full((9, 9), 2, np.uint8))
+    report = run(tmp_path, path, VectorRequest("water"), f"map.{ending}")
+    assert [(layer["name"], layer["features"]) for layer in report.layers] == [("water", 0)]
+    found = tmp_path / f"map.{ending}"
+    frame = geopandas.read_parquet(found) if ending == "parquet" else geopandas.read_file(found, layer=0)
+    assert len(frame) == 0
+    assert frame.crs.to_epsg() == 32640
+    if ending == "gpkg":
+        with closing(sqlite3.connect(found)) as file:
+            assert file.execute("SELECT f_table_name FROM layer_styles").fetchall() == [("water",)]
 
 
 def test_a_crs_can_be_given(tmp_path):

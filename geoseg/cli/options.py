@@ -5,6 +5,9 @@ overwrite_option  segment, vectorize, train, demo
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, info, evaluate
 creation_option   segment
+simplify_option   segment, vectorize
+split_grid_option segment, vectorize
+attributes_option segment, vectorize
 """
 
 from __future__ import annotations
@@ -133,4 +136,9 @@ split_grid_option = click.option(
     type=click.IntRange(16, 2**30),
     metavar="N",
     help="Cut polygons along a grid of N x N pixels: friendlier layers, and less memory.",
+)
+attributes_option = click.option(
+    "--attributes",
+    metavar="LIST",
+    help="Further fields of polygons, with commas between: elongation (length by width), holes (their number).",
 )

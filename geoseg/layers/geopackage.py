@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import pyogrio
 
 from geoseg.errors import OutputError
-from geoseg.layers.features import GEOMETRY, feature_stream
+from geoseg.layers.features import GEOMETRY
 from geoseg.layers.styles import write_styles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
+    from geoseg.layers.features import Features
     from geoseg.vocabulary import MapClass, Polygons
 
 # Version 1.4, GDAL's default, makes QGIS 3.22 warn at every opening.
@@ -48,61 +49,40 @@ CREATE TABLE IF NOT EXISTS gpkg_extensions (table_name TEXT, column_name TEXT, e
 """
 
 
-def write_geopackage(
-    path: Path,
-    chosen: Sequence[MapClass],
-    parts: Iterable[tuple[MapClass, Polygons]],
-    crs: str,
-    provenance: Mapping[str, Any],
-    options: Mapping[str, str],
-    *,
-    faults: list[BaseException],
-) -> None:
+def write_geopackage(path: Path, features: Features, crs: str, provenance: Mapping[str, Any]) -> None:
     """Write a new GeoPackage; a class without polygons is still a layer with CRS, fields and style.
 
     Args:
         path: a file that does not exist yet and that nobody else knows: it is not safe against a crash.
-        chosen: classes to write, each becoming the layer of its name, in this order.
-        parts: their polygons, in parts as they come.
+        features: classes to write, each becoming the layer of its name, and their polygons as they come.
         crs: WKT of the coordinate reference system.
         provenance: how the polygons came about; JSON in the table ``gpkg_metadata``.
-        options: GDAL creation options that override ours, names in capitals.
-        faults: what goes wrong while polygons are turned into records is appended here.
 
     Raises:
         OutputError: features are missing from what was written.
     """
-    layers = _Layers(path, chosen, crs, _OPTIONS | dict(options), faults)
-    for entry, polygons in parts:
+    layers = _Layers(path, features, crs)
+    for entry, polygons in features.parts():
         layers.add(entry, polygons)
     layers.finish()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA synchronous=OFF")
         database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
-        write_styles(database, chosen)
+        write_styles(database, features.wanted.classes)
         _write_provenance(database, provenance)
-        indexed = options.get("SPATIAL_INDEX", "YES").upper() in ("YES", "TRUE", "ON", "1")
-        _check(path, database, layers.written, indexed=indexed)
+        _check(path, database, layers.written)
 
 
 class _Layers:
     """Layers that grow together. A layer is opened anew for every append, so polygons are gathered first."""
 
-    def __init__(
-        self,
-        path: Path,
-        chosen: Sequence[MapClass],
-        crs: str,
-        options: Mapping[str, str],
-        faults: list[BaseException],
-    ) -> None:
+    def __init__(self, path: Path, features: Features, crs: str) -> None:
         self._path = path
-        self._faults = faults
+        self._features = features
         self._crs = crs
-        self._options = options
-        self._held: dict[MapClass, list[Polygons]] = {entry: [] for entry in chosen}
+        self._held: dict[MapClass, list[Polygons]] = {entry: [] for entry in features.wanted.classes}
         self._created = False
-        self.written = {str(entry.layer): 0 for entry in chosen}
+        self.written = {str(entry.layer): 0 for entry in features.wanted.classes}
         """Features by layer."""
 
     def add(self, entry: MapClass, polygons: Polygons) -> None:
@@ -122,7 +102,7 @@ class _Layers:
             parts, self._held[entry] = self._held[entry], []
             with _unsynced():
                 pyogrio.write_arrow(
-                    feature_stream(((entry, part) for part in parts), self._faults),
+                    self._features.records((entry, part) for part in parts),
                     self._path,
                     driver="GPKG",
                     layer=entry.layer,
@@ -130,7 +110,7 @@ class _Layers:
                     geometry_type="Polygon",
                     crs=self._crs,
                     append=self._path.exists(),
-                    **{} if self._created else dict(self._options),
+                    **{} if self._created else _OPTIONS,
                 )
             self.written[str(entry.layer)] += sum(len(part.values) for part in parts)
         self._created = True
@@ -158,7 +138,7 @@ def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any
     )
 
 
-def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int], *, indexed: bool) -> None:
+def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]) -> None:
     """Count what was written: where room is short, GDAL leaves out an index or the last pages without a word.
 
     Raises:
@@ -166,7 +146,7 @@ def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]
     """
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for layer, features in expected.items():
-        for table in (layer, f"rtree_{layer}_{GEOMETRY}")[: 2 if indexed else 1]:
+        for table in (layer, f"rtree_{layer}_{GEOMETRY}"):
             found = -1
             if table in tables:  # MapClass lets no quotes into a layer's name
                 (found,) = database.execute(f'SELECT count(*) FROM "{table}"').fetchone()  # noqa: S608

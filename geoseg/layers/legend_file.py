@@ -56,7 +56,9 @@ def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
             colors[int(value)] = color.strip().upper()
     if not names:
         raise InputError(f"{path}: names no class; expected lines such as 1,building")
-    return completed(str(path), {}, names, colors, {*values, *names} - {0} | ({0} & {*values}))
+    found = set(values)
+    named = set(names) if 0 in found else set(names) - {0}  # a name for 0 alone is one for nodata, not a class
+    return completed(str(path), {}, names, colors, found | named)
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +12,15 @@ import pyogrio.raw
 from geoseg.errors import OutputError, UsageError
 from geoseg.layers import geojson
 from geoseg.layers.faults import writing
-from geoseg.layers.features import GEOMETRY, Tally, feature_stream, remembering
+from geoseg.layers.features import GEOMETRY, Features
 from geoseg.layers.geopackage import write_geopackage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    import pyarrow as pa
-
-    from geoseg.vocabulary import Grid, MapClass, Polygons
+    from geoseg.layers.features import Tally, WantedLayers
+    from geoseg.vocabulary import Grid, Polygons
 
 _DRIVERS = {
     ".gpkg": "GPKG",
@@ -73,105 +70,49 @@ class WrittenLayers:
 
 
 def write_layers(
-    path: Path,
-    chosen: Sequence[MapClass],
-    polygons: Iterable[Polygons],
-    grid: Grid,
-    provenance: Mapping[str, Any],
-    *,
-    rfc7946: bool,
-    options: Mapping[str, str],
+    path: Path, wanted: WantedLayers, polygons: Iterable[Polygons], grid: Grid, provenance: Mapping[str, Any]
 ) -> WrittenLayers:
     """Write polygons as they come; a GeoPackage gets a layer for each class, other formats one with ``class``.
 
     Args:
         path: a new file (a temporary name, see ``publish``); its ending names the format.
-        chosen: classes to write.
+        wanted: classes and fields to write.
         polygons: finished polygons in batches, of any classes, in the coordinates of the grid's CRS.
         grid: the CRS, and the pixels that tell how precise coordinates are.
         provenance: how the polygons came about; kept by GeoPackage.
-        rfc7946: write GeoJSON in WGS 84.
-        options: GDAL creation options that override ours.
 
     Raises:
-        UsageError: an unknown ending or option.
+        UsageError: an unknown ending.
         OutputError: the file cannot be written, or not in this format.
     """
-    source = _Source(chosen, polygons)
+    features = Features(wanted, polygons)
     try:
         with writing(path):
-            return _written(path, source, grid, provenance, rfc7946, {n.upper(): v for n, v in options.items()})
+            return _written(path, features, grid, provenance)
     except BaseException:
-        if source.faults:
-            raise source.faults[0] from None
+        if features.faults:
+            raise features.faults[0] from None
         raise
 
 
-def _written(
-    path: Path,
-    source: _Source,
-    grid: Grid,
-    provenance: Mapping[str, Any],
-    rfc7946: bool,
-    options: Mapping[str, str],
-) -> WrittenLayers:
+def _written(path: Path, features: Features, grid: Grid, provenance: Mapping[str, Any]) -> WrittenLayers:
     driver = driver_of(path)
     notes: list[str] = []
-    with warnings.catch_warnings(record=True) if options else contextlib.nullcontext([]) as caught:
-        if options:
-            warnings.simplefilter("always", RuntimeWarning)
-        try:
-            if driver == "GPKG":
-                write_geopackage(
-                    path, source.chosen, source.parts(), grid.crs, provenance, options, faults=source.faults
-                )
-            elif driver == "GeoJSON":
-                notes = _write_geojson(path, source, grid, rfc7946=rfc7946, options=options)
-            elif driver == "FlatGeobuf":
-                _write_flatgeobuf(path, source, grid.crs, options)
-            else:
-                _write_parquet(path, source, grid.crs, options)
-        except ValueError as error:
-            if options and "option" in str(error):
-                raise UsageError(f"--co: {error}") from error
-            raise
-    for warning in caught or ():
-        if "creation option" in str(warning.message):
-            raise UsageError(f"--co: {warning.message}")
-    return WrittenLayers(source.tallies, notes)
+    if driver == "GPKG":
+        write_geopackage(path, features, grid.crs, provenance)
+    elif driver == "GeoJSON":
+        notes = _write_geojson(path, features, grid)
+    elif driver == "FlatGeobuf":
+        _write_flatgeobuf(path, features, grid.crs)
+    else:
+        _write_parquet(path, features, grid.crs)
+    return WrittenLayers(features.tallies, notes)
 
 
-class _Source:
-    """Polygons on their way into a writer that pulls them, counted, and what went wrong on that way."""
-
-    def __init__(self, chosen: Sequence[MapClass], polygons: Iterable[Polygons]) -> None:
-        self.chosen = chosen
-        self._polygons = polygons
-        self.tallies = {entry.value: Tally() for entry in chosen}
-        self.faults: list[BaseException] = []
-
-    def parts(self) -> Iterator[tuple[MapClass, Polygons]]:
-        """Yield the polygons of each class in each batch, empty ones too."""
-        for batch in remembering(self._polygons, self.faults):
-            for entry in self.chosen:
-                part = batch.of_class(entry.value)
-                self.tallies[entry.value].count(part)
-                yield entry, part
-
-    def stream(self) -> pa.RecordBatchReader:
-        """Return the chosen classes' polygons as records."""
-        return feature_stream(self.parts(), self.faults)
-
-    @property
-    def features(self) -> int:
-        """Polygons so far."""
-        return sum(tally.features for tally in self.tallies.values())
-
-
-def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool, options: Mapping[str, str]) -> list[str]:
+def _write_geojson(path: Path, features: Features, grid: Grid) -> list[str]:
     """Write one collection and return the notes on its CRS."""
     notes: list[str] = []
-    if rfc7946:
+    if features.wanted.rfc7946:
         geojson.check_place(path, grid.crs)
         crs, ours = grid.crs, {"RFC7946": "YES"}
     else:
@@ -179,47 +120,42 @@ def _write_geojson(path: Path, source: _Source, grid: Grid, *, rfc7946: bool, op
         notes = geojson.notes_on(crs)
         ours = {"COORDINATE_PRECISION": str(geojson.decimals(grid))}
     pyogrio.write_arrow(
-        source.stream(),
+        features.records(features.parts()),
         path,
         driver="GeoJSON",
         layer=_ONE_LAYER,
         geometry_name=GEOMETRY,
         geometry_type="Polygon",
         crs=crs,
-        **ours | dict(options),
+        **ours,
     )
     geojson.check_end(path)
     return notes
 
 
-def _write_flatgeobuf(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
+def _write_flatgeobuf(path: Path, features: Features, crs: str) -> None:
     """Write one layer with a spatial index; raises OutputError where features are missing afterwards."""
     pyogrio.write_arrow(
-        source.stream(),
+        features.records(features.parts()),
         path,
         driver="FlatGeobuf",
         layer=_ONE_LAYER,
         geometry_name=GEOMETRY,
         geometry_type="Polygon",
         crs=crs,
-        **options,
     )
     with pyogrio.raw.open_arrow(path, use_pyarrow=True) as (_, reader):
         found = sum(batch.num_rows for batch in reader)
-    if found != source.features:
-        raise OutputError(f"{path}: came out with {found} of {source.features} polygons; is the disk full?")
+    if found != features.count:
+        raise OutputError(f"{path}: came out with {found} of {features.count} polygons; is the disk full?")
 
 
-def _write_parquet(path: Path, source: _Source, crs: str, options: Mapping[str, str]) -> None:
-    """Write one GeoParquet table; its only option is COMPRESSION."""
+def _write_parquet(path: Path, features: Features, crs: str) -> None:
+    """Write one GeoParquet table."""
     import geopandas
 
-    unknown = set(options) - {"COMPRESSION"}
-    if unknown:
-        raise UsageError(f"--co {min(unknown)}: GeoParquet knows only the option COMPRESSION")
-    table = source.stream().read_all()
+    table = features.records(features.parts()).read_all()
     columns = {name: table[name].to_pandas() for name in table.column_names if name != GEOMETRY}
     geometry = geopandas.GeoSeries.from_wkb(table[GEOMETRY].to_pandas(), crs=crs)
     frame = geopandas.GeoDataFrame(columns, geometry=geometry).rename_geometry(GEOMETRY)
-    compression = options.get("COMPRESSION", "zstd").lower()
-    frame.to_parquet(path, compression=None if compression == "none" else compression)
+    frame.to_parquet(path, compression="zstd")

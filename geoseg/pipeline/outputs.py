@@ -1,33 +1,23 @@
-"""The files of one run: checked before work begins, written while rows come, published together at the end."""
+"""The files of one run, checked before work begins, and its rasters, written while rows come."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
-from geoseg.layers.vector import check_layers, write_layers
+from geoseg.layers.vector import check_layers
 from geoseg.pipeline.plan import least_areas
-from geoseg.vector.burn import final_rows
-from geoseg.vector.clip import clipped
-from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
     from geoseg.layers.publish import Publication
-    from geoseg.layers.vector import WrittenLayers
-    from geoseg.pipeline.plan import Plan
-    from geoseg.pipeline.request import OutputRequest, SegmentReport, SegmentRequest, VectorRequest
-    from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass, Polygons
-
-Item = TypeVar("Item")
+    from geoseg.pipeline.request import OutputRequest, VectorRequest
+    from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass
 
 
 def chosen_classes(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:
@@ -46,7 +36,7 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     """Refuse before any work what could not be written at the end.
 
     Raises:
-        UsageError: an unknown ending, class or layer, or ``--rfc7946`` without GeoJSON.
+        UsageError: an unknown ending, class, layer or field, or a flag about files that are not written.
         OutputError: the format cannot hold the CRS.
     """
     chosen_classes(vectors, legend)
@@ -56,7 +46,12 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     if output.creation and not (output.has_rasters or output.raster_final):
         raise UsageError("--co is about rasters; give it with --raster, --raster-final or --confidence")
     if output.layers is not None:
+        from geoseg.vector.attributes import chosen_attributes
+
         check_layers(output.layers, grid, rfc7946=output.rfc7946)
+        chosen_attributes(vectors.attributes, grid)
+    elif vectors.attributes is not None:
+        raise UsageError("--attributes is about fields of vector layers; give it with --out")
     elif output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)
@@ -98,82 +93,3 @@ class RasterSinks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
-
-
-def write_traced(
-    rows: Iterable[ClassRows],
-    request: SegmentRequest,
-    plan: Plan,
-    legend: Legend,
-    publication: Publication,
-    report: SegmentReport,
-) -> None:
-    """Trace class rows as they come and write the layers and the final class raster; fills the report."""
-    output, vectors = request.output, request.vectors
-    least = least_areas(vectors.min_area_m2, legend)
-    polygons = polygonize(
-        rows,
-        grid=plan.trace.grid,
-        legend=legend,
-        min_area_m2=least,
-        simplify_px=vectors.simplify_px,
-        split_px=vectors.split_px,
-        threads=request.runs_on.threads or os.cpu_count() or 1,
-    )
-    if plan.border is not None:
-        polygons = (clipped(batch, plan.border, plan.trace.grid) for batch in polygons)
-    polygons = timed(polygons, report.seconds, "vector")
-    kept: list[Polygons] = []
-    if output.raster_final is not None:
-        polygons = _keeping(polygons, kept)
-    began = time.perf_counter()
-    if output.layers is not None:
-        chosen = chosen_classes(vectors, legend)
-        provenance = report.provenance() | vectors.said(least, legend)
-        path = publication.add(output.layers)
-        written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946, options={})
-        report.warnings += written.notes
-        report.layers = tallied(chosen, written)
-    else:
-        deque(polygons, maxlen=0)
-    if output.raster_final is not None:
-        path = publication.add(output.raster_final)
-        with ClassRasterWriter(path, plan.scene.grid, legend, report.provenance(), output.creation) as writer:
-            for final in final_rows(kept, plan.scene.grid):
-                writer.write(final)
-    # Polygons were drawn from the rows as they came: what making the rows took is not theirs.
-    drawn, rows_took = report.seconds["vector"], report.seconds["forward"] + report.seconds["write"]
-    report.seconds["write"] += time.perf_counter() - began - drawn
-    report.seconds["vector"] = max(0.0, drawn - rows_took)
-
-
-def tallied(chosen: Sequence[MapClass], written: WrittenLayers) -> list[dict[str, Any]]:
-    """Return what a report says of the layers of some classes."""
-    return [
-        {
-            "name": entry.layer,
-            "class": entry.name,
-            "features": written.tallies[entry.value].features,
-            "area_m2": round(written.tallies[entry.value].area_m2, 2),
-        }
-        for entry in chosen
-    ]
-
-
-def timed(items: Iterable[Item], seconds: dict[str, float], name: str) -> Iterator[Item]:
-    """Pass items on, adding up the time it takes to make them."""
-    items = iter(items)
-    while True:
-        began = time.perf_counter()
-        item = next(items, None)
-        seconds[name] += time.perf_counter() - began
-        if item is None:
-            return
-        yield item
-
-
-def _keeping(polygons: Iterable[Polygons], kept: list[Polygons]) -> Iterator[Polygons]:
-    """Pass polygons on and keep them."""
-    for batch in polygons:
-        kept.append(batch)
-        yield batch

@@ -63,6 +63,8 @@ class VectorRequest:
     simplify_px: float = 0.75
     split_px: int = 0
     """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
+    attributes: str | None = None
+    """Comma list of further fields, see ``geoseg.vector.attributes``; None for none."""
 
     def said(self, least: Mapping[int, float], legend: Legend) -> dict[str, Any]:
         """Return what layers should say about their making."""

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from geoseg.layers.publish import Publication, check_target
 from geoseg.model.file import load_model, model_path
+from geoseg.pipeline.accounts import timed
 from geoseg.pipeline.ahead import Ahead
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.honesty import Impression
-from geoseg.pipeline.outputs import RasterSinks, check_outputs, timed, write_traced
+from geoseg.pipeline.outputs import RasterSinks, check_outputs
 from geoseg.pipeline.plan import make_plan, read_request
 from geoseg.pipeline.request import SegmentReport
 from geoseg.scene.georeference import short_name
 from geoseg.scene.reader import open_scene
-from geoseg.vector.warm import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -60,7 +60,10 @@ def segment(
         publication = stack.enter_context(Publication(overwrite=output.overwrite))
         scene = stack.enter_context(open_scene(request.scene, read_request(request.scene, request.reading, model.card)))
         check_outputs(output, request.vectors, model.card.legend, scene.native)
-        if output.traced:
+        if output.traced:  # a run without polygons pays for neither the tracer nor its compiler
+            from geoseg.pipeline.traced import write_traced
+            from geoseg.vector.warm import warm_up
+
             warm_up()
         plan = make_plan(request, scene, model.card)
         classifier = Classifier.of(request, plan, model)

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import geoseg
+from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import check_target, published
 from geoseg.layers.vector import check_layers, write_layers
+from geoseg.pipeline.accounts import tallied, timed
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
-from geoseg.pipeline.outputs import chosen_classes, tallied, timed
+from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.request import VectorRequest
 from geoseg.scene.georeference import short_name
+from geoseg.vector.attributes import chosen_attributes
 from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Legend
 
@@ -84,6 +87,7 @@ def vectorize(
         grid = raster.grid
         check_layers(out, grid, rfc7946=request.rfc7946)
         chosen = _chosen(request.vectors, raster.legend)
+        wanted = WantedLayers(chosen, chosen_attributes(request.vectors.attributes, grid), request.rfc7946)
         least = least_areas(request.vectors.min_area_m2, raster.legend)
         total = 2 * grid.height
         tell(grid.height, total)
@@ -112,7 +116,7 @@ def vectorize(
             began = time.perf_counter()
             with published(out, overwrite=request.overwrite) as path:
                 polygons = timed(polygons, seconds, "vector")
-                written = write_layers(path, chosen, polygons, grid, provenance, rfc7946=request.rfc7946, options={})
+                written = write_layers(path, wanted, polygons, grid, provenance)
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -43,14 +44,14 @@ def _folder() -> Path:
         digest.update(path.read_bytes())
     name = f"geoseg-{digest.hexdigest()}"
     beside = _HERE / "__pycache__" / name
-    try:
+    with contextlib.suppress(OSError):
         beside.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        from numba.misc import appdirs
+        if os.access(beside, os.W_OK):  # it may be there and belong to whoever installed the package
+            return beside
+    from numba.misc import appdirs
 
-        folders: Any = appdirs
-        return Path(folders.user_cache_dir("geoseg")) / name
-    return beside
+    folders: Any = appdirs
+    return Path(folders.user_cache_dir("geoseg")) / name
 
 
 @contextlib.contextmanager

@@ -73,6 +73,31 @@ class Ruler:
         np.add.at(by_polygon, rings.polygon, by_ring)
         return by_polygon[:, 0], by_polygon[:, 1]
 
+    def flat(self, polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return polygons drawn in metres, each around its own middle; shape (n,).
+
+        So lengths of different directions can be compared. Degrees become metres by the length of a degree of longitude
+        and of latitude at the middle of each polygon, which holds for polygons that are small on the globe. Those that
+        lie nowhere on it are empty.
+
+        Args:
+            polygons: shape (n,), in ground coordinates.
+        """
+        if self.to_degrees is not None:
+            polygons = shapely.transform(polygons, self.to_degrees.transform, interleaved=False)
+        bounds = shapely.bounds(polygons).reshape(-1, 4)
+        polygons = np.where(np.isfinite(bounds).all(axis=1), polygons, shapely.Polygon())
+        middle = np.where(np.isfinite(bounds), bounds, 0.0).reshape(-1, 2, 2).mean(axis=1)
+        scale = np.full(middle.shape, self.metres)
+        if self.geod is not None:
+            latitude, unit = np.radians(middle[:, 1] * self.degrees), math.radians(self.degrees)
+            bulge = 1 - self.geod.es * np.sin(latitude) ** 2
+            scale[:, 0] = self.geod.a * np.cos(latitude) / np.sqrt(bulge) * unit
+            scale[:, 1] = self.geod.a * (1 - self.geod.es) / bulge**1.5 * unit
+        owner = np.repeat(np.arange(len(polygons)), shapely.get_num_coordinates(polygons))
+        flat: NDArray[np.object_] = shapely.transform(polygons, lambda xy: (xy - middle[owner]) * scale[owner])
+        return flat
+
 
 def ground_pixel_area_m2(grid: Grid) -> float:
     """Return the area of a pixel in the middle of a grid, in square metres on the ground."""

@@ -44,14 +44,3 @@ class Rings:
     def owner(self) -> NDArray[np.int64]:
         """Index of the polygon of every vertex; shape (vertices,)."""
         return np.repeat(self.polygon, np.diff(np.append(self.first, len(self.xy))))
-
-    def polygons(self) -> NDArray[np.object_]:
-        """Put the polygons together again."""
-        ends = np.append(self.first[1:], len(self.xy))
-        closed = np.insert(self.xy, ends, self.xy[self.first], axis=0)
-        ring_ends = np.append(0, ends + np.arange(1, len(ends) + 1))
-        polygon_ends = np.append(0, np.cumsum(np.bincount(self.polygon)))
-        result: NDArray[np.object_] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, closed, (ring_ends, polygon_ends)
-        )
-        return result
