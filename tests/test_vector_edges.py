@@ -200,7 +200,7 @@ def huge_square(size, margin, percent=90):
         first = np.cumsum([0, *(len(part) for part in starts)])
         counted = np.concatenate(lengths).astype(np.int64)
         columns = np.concatenate(starts).astype(np.int32), np.concatenate(values).astype(np.uint8)
-        yield Runs(size, 0, first, *columns, counted * percent, counted)
+        yield Runs(size, 0, first, *columns, (counted * percent).astype(np.int32), counted.astype(np.int32))
 
 
 def test_a_made_up_huge_raster_is_what_runs_make_of_pixels():

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from geoseg.vector.cracks import Cracks
 
+UNITS = 128
+"""Parts of a pixel that coordinates of simplified arcs count; before, they count half pixels."""
+
 LOOP = -1
 """Start and end of an arc that meets no node."""
 
@@ -24,7 +27,7 @@ class Arcs:
     """Borders between two faces. Walking along an arc, rows counted downwards, its left face lies on the left."""
 
     xy: NDArray[np.int32]
-    """Shape (vertices, 2), columns and rows of all arcs one after the other, in half pixels."""
+    """Shape (vertices, 2), columns and rows of all arcs one after the other, in half pixels or ``UNITS``."""
     first: NDArray[np.int64]
     """Shape (arcs + 1,), index of each arc's first vertex, and at the end the number of vertices."""
     left: NDArray[np.int64]

@@ -28,7 +28,7 @@ class FinishedFaces:
     confidence: NDArray[np.float64]
     """Shape (n,), 0 to 1, mean over the pixels whose confidence counts; NaN where there are none."""
     outlines: Outlines
-    """Their rings, in half pixels."""
+    """Their rings."""
 
 
 class Faces:

@@ -1,8 +1,4 @@
-"""Join arcs to the rings of faces.
-
-A ring keeps its face on the left. Where a face meets itself at a vertex, the ring turns right, so it never touches
-itself: every face has one exterior, and holes touch it in points at most, as polygons may.
-"""
+"""Draw the rings of faces from their arcs, and polygons from rings."""
 
 from __future__ import annotations
 
@@ -12,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geoseg.vector.arcs import LOOP
+from geoseg.vector.arcs import UNITS
+from geoseg.vector.around import walk_around
 from geoseg.vector.compiled import compiled
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ class Outlines:
     """The rings of some faces, each closed by its first vertex; exteriors come before their holes."""
 
     xy: NDArray[np.int32]
-    """Shape (vertices, 2), columns and rows in half pixels."""
+    """Shape (vertices, 2), columns and rows in ``UNITS`` of a pixel."""
     rings: NDArray[np.int64]
     """Shape (rings + 1,), index of each ring's first vertex, and at the end the number of vertices."""
     faces: NDArray[np.int64]
@@ -36,7 +33,7 @@ class Outlines:
     def polygons(self, transform: Affine) -> NDArray[np.object_]:
         """Return shapely polygons on the ground, exteriors counter-clockwise; shape (faces,)."""
         a, b, c, d, e, f = transform[:6]
-        col, row = self.xy.T / 2
+        col, row = self.xy.T / UNITS
         ground = np.column_stack((a * col + b * row + c, d * col + e * row + f))
         drawn = shapely.from_ragged_array(shapely.GeometryType.POLYGON, ground, (self.rings, self.faces))
         # On the usual grid, whose rows run southwards, rings have the right sense already.
@@ -51,90 +48,22 @@ def outlines(arcs: Arcs, chosen: NDArray[np.bool_]) -> Outlines:
         arcs: arcs, among them all of the chosen faces.
         chosen: shape (faces,).
     """
-    number = np.append(np.cumsum(chosen) - 1, -1)
-    wanted = np.append(chosen, False)
-    halves = np.sort(
-        np.concatenate((np.flatnonzero(wanted[arcs.left]) * 2, np.flatnonzero(wanted[arcs.right]) * 2 + 1))
-    )
-    arc, backward = halves // 2, (halves & 1).astype(np.bool_)
-    face = number[np.where(backward, arcs.right[arc], arcs.left[arc])]
-    start = np.where(backward, arcs.end[arc], arcs.start[arc])
-    end = np.where(backward, arcs.start[arc], arcs.end[arc])
-    leaves = np.where(backward, (arcs.arrives[arc] + 2) % 4, arcs.leaves[arc])
-    arrives = np.where(backward, (arcs.leaves[arc] + 2) % 4, arcs.arrives[arc])
+    around = walk_around(arcs, chosen)
+    arc, backward = around.halves // 2, (around.halves & 1).astype(np.bool_)
     anchored = np.where(backward, arcs.end_anchored[arc], arcs.start_anchored[arc])
-    order = np.lexsort((start, face))
-    following = _following(order, face, start, end, leaves, arrives)
-    sequence, first = _walk(following)
-    ring_face = face[sequence[first[:-1]]]
-    xy, begin, doubled_area = _drawn(arcs.xy, arcs.first, halves, anchored, sequence, first)
+    xy, begin, doubled_area = _drawn(arcs.xy, arcs.first, around.halves, anchored, around.rings)
     # Counted downwards, rows turn the sense of rotation: an exterior has a negative area.
-    rank = np.lexsort((doubled_area >= 0, ring_face))
+    rank = np.lexsort((doubled_area >= 0, around.face))
     counts = np.diff(begin)[rank]
     rings = np.concatenate(([0], np.cumsum(counts)))
     taken = np.repeat(begin[:-1][rank] - rings[:-1], counts) + np.arange(rings[-1])
-    faces = np.searchsorted(ring_face[rank], np.arange(int(chosen.sum()) + 1))
+    faces = np.searchsorted(around.face[rank], np.arange(int(chosen.sum()) + 1))
     return Outlines(xy[taken], rings, faces)
 
 
 @compiled
-def _following(order: Any, face: Any, start: Any, end: Any, leaves: Any, arrives: Any) -> Any:
-    """Return the half arc that follows each half arc around its face, shape (half arcs,)."""
-    count = order.size
-    result = np.empty(count, np.int64)
-    for half in range(count):
-        if end[half] == LOOP:
-            result[half] = half
-            continue
-        low = 0
-        high = count
-        while low < high:
-            middle = (low + high) // 2
-            other = order[middle]
-            if face[other] < face[half] or (face[other] == face[half] and start[other] < end[half]):
-                low = middle + 1
-            else:
-                high = middle
-        best = order[low]
-        sharpest = 4
-        while low < count and face[order[low]] == face[half] and start[order[low]] == end[half]:
-            other = order[low]
-            turn = (1 - int(leaves[other]) + int(arrives[half])) % 4  # 0 to the right, 1 straight on, 2 to the left
-            if turn < sharpest:
-                sharpest = turn
-                best = other
-            low += 1
-        result[half] = best
-    return result
-
-
-@compiled
-def _walk(following: Any) -> Any:
-    """Return half arcs ring by ring, and the index of each ring's first."""
-    count = following.size
-    sequence = np.empty(count, np.int64)
-    first = np.empty(count + 1, np.int64)
-    seen = np.zeros(count, np.bool_)
-    rings = 0
-    n = 0
-    for half in range(count):
-        if seen[half]:
-            continue
-        first[rings] = n
-        rings += 1
-        at = half
-        while not seen[at]:
-            seen[at] = True
-            sequence[n] = at
-            n += 1
-            at = following[at]
-    first[rings] = n
-    return sequence, first[: rings + 1].copy()
-
-
-@compiled
-def _drawn(xy: Any, first: Any, halves: Any, anchored: Any, sequence: Any, rings: Any) -> Any:
-    """Return the vertices of each ring without anchors on straight lines, and its doubled area in half pixels."""
+def _drawn(xy: Any, first: Any, halves: Any, anchored: Any, rings: Any) -> Any:
+    """Return the vertices of each ring without anchors on straight lines, and its doubled area."""
     most = 0
     for half in halves:
         most += first[half // 2 + 1] - first[half // 2]
@@ -146,13 +75,13 @@ def _drawn(xy: Any, first: Any, halves: Any, anchored: Any, sequence: Any, rings
     for ring in range(rings.size - 1):
         begin[ring] = n
         for step in range(rings[ring], rings[ring + 1]):
-            half = sequence[step]
-            arc = halves[half] // 2
+            half = halves[step]
+            arc = half // 2
             a = first[arc]
             b = first[arc + 1] - 1
-            maybe[n] = anchored[half]
+            maybe[n] = anchored[step]
             for i in range(b - a):
-                result[n] = xy[b - i] if halves[half] & 1 else xy[a + i]
+                result[n] = xy[b - i] if half & 1 else xy[a + i]
                 if i > 0:
                     maybe[n] = False
                 n += 1

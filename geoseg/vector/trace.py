@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.arcs import follow
+from geoseg.vector.arcs import UNITS, follow
 from geoseg.vector.cracks import find_cracks
 from geoseg.vector.merging import sums
 from geoseg.vector.simplify import simplify
@@ -24,6 +24,7 @@ class Traced:
     """A belt's arcs and faces. Faces are numbered by their first pixel, the row above included."""
 
     arcs: Arcs
+    """In ``UNITS`` of a pixel."""
     values: NDArray[np.uint8]
     """Shape (faces,), class values."""
     percents: NDArray[np.int64]
@@ -46,6 +47,7 @@ def trace(belt: Belt, tolerance_px: float) -> Traced:
     runs = belt.runs
     cracks = find_cracks(runs, belt.top - belt.above, above=belt.above, below=belt.below)
     arcs = simplify(follow(cracks, runs.width), tolerance_px, runs.width, top=belt.top, bottom=belt.bottom)
+    arcs = replace(arcs, xy=arcs.xy * (UNITS // 2))
     inner = slice(runs.first[int(belt.above)], len(cracks.face))
     values = np.zeros(cracks.faces, np.uint8)
     values[cracks.face] = runs.values[: len(cracks.face)]
