@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +67,29 @@ def follow(cracks: Cracks, width: int) -> Arcs:
     anchored = [~loop & cracks.is_anchor[ends[:, i]] for i in (0, 1)]
     xy = cracks.xy[vertices] * 2
     return Arcs(xy, first, sides[:, 0], sides[:, 1], start, end, ways[:, 0], ways[:, 1], *anchored)
+
+
+def renumbered(arcs: Arcs, number: NDArray[np.int64]) -> Arcs:
+    """Return arcs whose faces have other numbers; OUTSIDE stays."""
+    table = np.append(number, OUTSIDE)
+    columns = {field.name: getattr(arcs, field.name) for field in fields(Arcs)}
+    return Arcs(**columns | {"left": table[arcs.left], "right": table[arcs.right]})
+
+
+def concatenated(parts: list[Arcs]) -> Arcs:
+    """Return the arcs of all parts."""
+    offsets = np.cumsum([0, *(len(part.xy) for part in parts)])
+    columns = {field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Arcs)}
+    first = [part.first[:-1] + offset for part, offset in zip(parts, offsets, strict=False)]
+    return Arcs(**columns | {"first": np.concatenate([*first, offsets[-1:]])})
+
+
+def chosen(arcs: Arcs, kept: NDArray[np.bool_]) -> Arcs:
+    """Return some of the arcs."""
+    counts = np.diff(arcs.first)
+    columns = {f.name: getattr(arcs, f.name)[kept] for f in fields(Arcs) if f.name not in ("xy", "first")}
+    first = np.concatenate(([0], np.cumsum(counts[kept])))
+    return Arcs(xy=arcs.xy[np.repeat(kept, counts)], first=first, **columns)
 
 
 @compiled

@@ -27,6 +27,8 @@ _CONSTANTS = _HERE.parent / "vocabulary.py"
 
 def compiled(function: Function) -> Function:
     """Compile a function of numbers and arrays when it is first called; a full or read-only disk does no harm."""
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return function
     try:
         with _kept_in(_folder()):
             dispatcher: Any = numba.njit(nogil=True, cache=True)(function)

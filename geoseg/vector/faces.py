@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.vector.arcs import Arcs
+from geoseg.vector.arcs import chosen, concatenated, renumbered
 from geoseg.vector.cracks import OUTSIDE
 from geoseg.vector.merging import numbered, sums, unite_all
 from geoseg.vector.outlines import Outlines, outlines
+from geoseg.vector.squaring import beside, squared, too_late
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.vector.arcs import Arcs
     from geoseg.vector.trace import Traced
 
 
@@ -32,9 +34,14 @@ class FinishedFaces:
 
 
 class Faces:
-    """The faces of a raster whose belts come one by one; in memory are the arcs of those that still grow."""
+    """The faces of a raster whose belts come one by one; in memory are the arcs of those that still grow.
 
-    def __init__(self) -> None:
+    Args:
+        to_square: the class whose faces get right angles; None for none.
+    """
+
+    def __init__(self, to_square: int | None = None) -> None:
+        self._to_square = to_square
         self._arcs: Arcs | None = None
         self._values = np.empty(0, np.uint8)
         self._amounts = np.empty((0, 2), np.int64)  # percents, counted
@@ -52,12 +59,17 @@ class Faces:
         by_face[face] = values
         amounts = np.stack([sums(face, count, part) for part in amounts.T], axis=1)
 
-        arcs = _renumbered(belt.arcs, np.arange(known, len(values)))
-        arcs = _renumbered(arcs if self._arcs is None else _concatenated([self._arcs, arcs]), face)
+        arcs = renumbered(belt.arcs, np.arange(known, len(values)))
+        arcs = renumbered(arcs if self._arcs is None else concatenated([self._arcs, arcs]), face)
         seam = face[belt.last + known]
         grows = np.zeros(count, np.bool_)
         grows[seam] = True
-        complete = ~grows & (by_face != NODATA)
+        waits = grows.copy()
+        if self._to_square is not None:
+            late = too_late(arcs, by_face == self._to_square, grows, belt.line)
+            arcs = squared(arcs, by_face, (by_face == self._to_square) & ~late)
+            waits |= late | beside(arcs, late)
+        complete = ~waits & (by_face != NODATA)
         drawn = outlines(arcs, complete)
         of_faces = np.flatnonzero(complete)
         with np.errstate(invalid="ignore"):
@@ -65,14 +77,14 @@ class Faces:
         finished = FinishedFaces(by_face[of_faces], confidence, drawn)
 
         # What is left: the arcs of faces that grow, and these faces.
-        needed = grows & (by_face != NODATA)
+        needed = waits & (by_face != NODATA)
         kept = _sides(arcs.left, needed) | _sides(arcs.right, needed)
-        arcs = _chosen(arcs, kept)
-        alive = grows.copy()
+        arcs = chosen(arcs, kept)
+        alive = waits.copy()
         for side in (arcs.left, arcs.right):
             alive[side[side != OUTSIDE]] = True
         number = np.cumsum(alive) - 1
-        self._arcs = _renumbered(arcs, number)
+        self._arcs = renumbered(arcs, number)
         by_face[complete] = NODATA  # they are out; their borders with faces that grow are not
         self._values, self._amounts, self._seam = by_face[alive], amounts[alive], number[seam]
         return finished
@@ -81,26 +93,3 @@ class Faces:
 def _sides(faces: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which faces are chosen; OUTSIDE never is."""
     return np.append(chosen, False)[faces]
-
-
-def _renumbered(arcs: Arcs, number: NDArray[np.int64]) -> Arcs:
-    """Return arcs whose faces have other numbers; OUTSIDE stays."""
-    table = np.append(number, OUTSIDE)
-    columns = {field.name: getattr(arcs, field.name) for field in fields(Arcs)}
-    return Arcs(**columns | {"left": table[arcs.left], "right": table[arcs.right]})
-
-
-def _concatenated(parts: list[Arcs]) -> Arcs:
-    """Return the arcs of all parts."""
-    offsets = np.cumsum([0, *(len(part.xy) for part in parts)])
-    columns = {field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Arcs)}
-    first = [part.first[:-1] + offset for part, offset in zip(parts, offsets, strict=False)]
-    return Arcs(**columns | {"first": np.concatenate([*first, offsets[-1:]])})
-
-
-def _chosen(arcs: Arcs, kept: NDArray[np.bool_]) -> Arcs:
-    """Return some of the arcs."""
-    counts = np.diff(arcs.first)
-    columns = {f.name: getattr(arcs, f.name)[kept] for f in fields(Arcs) if f.name not in ("xy", "first")}
-    first = np.concatenate(([0], np.cumsum(counts[kept])))
-    return Arcs(xy=arcs.xy[np.repeat(kept, counts)], first=first, **columns)

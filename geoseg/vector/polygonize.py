@@ -33,6 +33,7 @@ def polygonize(
     min_area_m2: Mapping[int, float],
     simplify_px: float,
     split_px: int = 0,
+    to_square: int | None = None,
     threads: int = 1,
 ) -> Iterator[Polygons]:
     """Yield the regions of a class raster as polygons that neither overlap nor leave gaps.
@@ -48,6 +49,7 @@ def polygonize(
             it is at least 4 pixels. Classes not named are kept whole.
         simplify_px: how far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.
         split_px: size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none.
+        to_square: a class whose polygons get right angles, see `geoseg.vector.squaring`; None for none.
         threads: how many belts are traced at once.
 
     Yields:
@@ -61,7 +63,7 @@ def polygonize(
     ruler = Ruler.of(grid)
     least = least_pixels(min_area_m2, ground_pixel_area_m2(grid))
     runs = (Runs.of(part.classes, part.confidence, split_px) for strip in strips for part in _parts(strip))
-    faces = Faces()
+    faces = Faces(to_square)
     for traced in in_threads(partial(trace, tolerance_px=simplify_px), belts(sieve(runs, least)), threads):
         _check(traced.values, legend)
         finished = faces.add(traced)

@@ -18,7 +18,7 @@ _ALONG = 4  # directions: along the main axis, across it, and the two halfway be
 _LONGEST = 256  # edges that one wall may stand for
 _TURNS = 4  # rounds of cutting and turning
 
-_SLANTED = 3.0  # times as much for a wall that is neither along nor across
+_SLANTED = 4.0  # times as much for a wall that is neither along nor across
 _ROUND = 0.5  # a circle must be this much cheaper than walls
 _LEAST_RADIUS = 4.0  # pixels; smaller squares look round
 _SAGITTA = 0.15  # pixels between a circle and the polygon that stands for it
@@ -36,7 +36,8 @@ def fitted(ring: Any, main: Any, price: Any) -> Any:
     Returns:
         (vertices, 2) float64, not closed, turning the same way; empty where no outline was found. And the direction.
     """
-    points = _thinned(ring)
+    origin = ring[0].copy()
+    points = _thinned(ring - origin)
     given = not np.isnan(main)
     if not given:
         main = _main_direction(points)
@@ -58,8 +59,8 @@ def fitted(ring: Any, main: Any, price: Any) -> Any:
     if not given:
         circle, strays = _circle(points)
         if strays + 4 * price < _ROUND * cost:
-            return circle, main
-    return _corners(points, main, cuts, ways), main
+            return circle + origin, main
+    return _corners(points, main, cuts, ways) + origin, main
 
 
 @compiled

@@ -35,6 +35,8 @@ class Traced:
     """Face of each run of the row above the belt; empty where there is none."""
     last: NDArray[np.int64]
     """Face of each run of the belt's last row; empty where no belt follows."""
+    line: int | None
+    """Row where the next belt begins; None where none follows."""
 
 
 def trace(belt: Belt, tolerance_px: float) -> Traced:
@@ -60,4 +62,5 @@ def trace(belt: Belt, tolerance_px: float) -> Traced:
         counted,
         above=cracks.face[: inner.start],
         last=cracks.face[runs.first[-3] :] if belt.below else cracks.face[:0],
+        line=belt.bottom if belt.below else None,
     )

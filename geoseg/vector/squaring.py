@@ -1,0 +1,177 @@
+"""Square buildings: their outlines get straight walls at right angles, and what borders on them follows.
+
+An outline stays as it was where the squared one would cover less than four fifths of both, or would tear the map;
+where it meets the scene's frame, nodata or a cut along cells, which are straight already; and where another squared
+building holds a vertex of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geoseg.vector.arcs import LOOP, UNITS, Arcs, chosen, concatenated
+from geoseg.vector.around import walk_around
+from geoseg.vector.compiled import compiled
+from geoseg.vector.cracks import OUTSIDE
+from geoseg.vector.likely import likely_rings
+from geoseg.vector.refit import refitted
+from geoseg.vocabulary import NODATA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+REACH = 9
+"""Pixels; squaring touches nothing farther from a face's box."""
+
+
+_PRICES = ((6.0, 3.0, 1.5, 0.75), (1.5, 0.5))
+"""Of a wall, in cubic pixels: first, and where that would tear the map; what costs less stays nearer to what was seen."""
+
+
+def squared(arcs: Arcs, values: NDArray[np.uint8], wanted: NDArray[np.bool_]) -> Arcs:
+    """Return arcs in which some faces have right angles, as far as that tears nothing.
+
+    Args:
+        arcs: arcs, among them all those of the wanted faces and of their neighbours.
+        values: shape (faces,), class values.
+        wanted: shape (faces,), the faces to square.
+    """
+    wanted = wanted & ~_pinned(arcs, values)
+    frozen = np.empty(0, np.int64)
+    for prices in _PRICES:
+        if wanted.any():
+            arcs, wanted, frozen = _attempt(arcs, wanted, frozen, prices)
+    return arcs
+
+
+def _attempt(
+    arcs: Arcs, wanted: NDArray[np.bool_], frozen: NDArray[np.int64], prices: Sequence[float]
+) -> tuple[Arcs, NDArray[np.bool_], NDArray[np.int64]]:
+    """Square what can be squared; return the arcs, the faces that would have torn the map, and nodes that must stay."""
+    around = walk_around(arcs, wanted)
+    points, begin = _points(arcs.xy, arcs.first, around.halves, around.rings)
+    shapes, shape_first = likely_rings(points, begin, around.face, prices)
+    low, high = points.min(axis=0) - REACH * UNITS, points.max(axis=0) + REACH * UNITS
+    near = _near(arcs, low, high)
+    known, nodes = _nodes(arcs)
+    stiff = np.isin(known, frozen)
+    xy, stays, drawn, chains, taken = refitted(
+        (arcs.xy, arcs.first, near),
+        (*nodes, stiff),
+        (around.halves, around.rings),
+        (shapes, shape_first),
+        (*low, *high),
+    )
+    moved = Arcs(xy, arcs.first, *(getattr(arcs, name) for name in _COLUMNS))
+    torn = np.zeros(len(wanted), np.bool_)
+    torn[np.flatnonzero(wanted)[around.face[(np.diff(shape_first) > 0) & ~taken]]] = True
+    return concatenated([chosen(moved, stays), _new_arcs(arcs, drawn, chains)]), torn, known[stiff]
+
+
+_COLUMNS = ("left", "right", "start", "end", "leaves", "arrives", "start_anchored", "end_anchored")
+
+
+def too_late(arcs: Arcs, ours: NDArray[np.bool_], grows: NDArray[np.bool_], line: int | None) -> NDArray[np.bool_]:
+    """Tell which faces cannot be squared yet, shape (faces,), because the next belt may reach them or come near.
+
+    Args:
+        arcs: arcs, among them all of these faces.
+        ours: shape (faces,), the faces to square.
+        grows: shape (faces,), faces that the next belt may reach.
+        line: row where the next belt begins; None where there is none.
+    """
+    if line is None or not len(arcs.left):
+        return ours & grows
+    lowest = np.zeros(len(ours) + 1, np.int64)  # the last one is that of OUTSIDE
+    rows = np.maximum.reduceat(arcs.xy[:, 1], arcs.first[:-1])
+    for side in (arcs.left, arcs.right):
+        np.maximum.at(lowest, side, rows)
+    return ours & (grows | (lowest[:-1] > (line - REACH) * UNITS))
+
+
+def beside(arcs: Arcs, late: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which faces border on faces that will be squared later, shape (faces,): their borders are going to move."""
+    waits = np.zeros(len(late), np.bool_)
+    for side, other in ((arcs.left, arcs.right), (arcs.right, arcs.left)):
+        waits[side[(side != OUTSIDE) & np.append(late, False)[other]]] = True
+    return waits
+
+
+def _pinned(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which faces have an outline that must not move, shape (faces,)."""
+    pinned = np.zeros(len(values), np.bool_)
+    for side, other in ((arcs.left, arcs.right), (arcs.right, arcs.left)):
+        inner = side != OUTSIDE
+        beyond = np.append(values, NODATA)[other[inner]]
+        pinned[side[inner][(beyond == NODATA) | (beyond == values[side[inner]])]] = True
+    return pinned
+
+
+def _near(arcs: Arcs, low: Any, high: Any) -> NDArray[np.bool_]:
+    """Tell which arcs reach into a box, shape (arcs,)."""
+    inside = np.ones(len(arcs.left), np.bool_)
+    for axis in (0, 1):
+        column = arcs.xy[:, axis]
+        inside &= np.minimum.reduceat(column, arcs.first[:-1]) <= high[axis]
+        inside &= np.maximum.reduceat(column, arcs.first[:-1]) >= low[axis]
+    return inside
+
+
+def _nodes(arcs: Arcs) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
+    """Return the nodes of arcs, shape (nodes,), and what `refitted` wants to know of them."""
+    keys = np.stack((arcs.start, arcs.end), axis=1).ravel()
+    anchored = np.stack((arcs.start_anchored, arcs.end_anchored), axis=1).ravel()
+    real = np.flatnonzero(keys != LOOP)
+    known, number = np.unique(keys[real], return_inverse=True)
+    node_of = np.full(len(keys), -1, np.int64)
+    node_of[real] = number
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], np.arange(len(known) + 1))
+    anchor = np.zeros(len(known), np.bool_)
+    anchor[number[anchored[real]]] = True
+    return known, (node_of.reshape(-1, 2), first, real[order], anchor)
+
+
+def _new_arcs(arcs: Arcs, drawn: NDArray[np.int32], chains: NDArray[np.int64]) -> Arcs:
+    """Return the arcs of new outlines, as they run around their faces."""
+    first = np.append(chains[:, 0], len(drawn))
+    begins, ends = chains[:, 1], np.where(chains[:, 2] < 0, chains[:, 1], chains[:, 2])
+    loop = chains[:, 2] < 0
+    arc, back = begins // 2, begins & 1 == 1
+    last, last_back = ends // 2, ends & 1 == 1
+    return Arcs(
+        drawn,
+        first,
+        left=np.where(back, arcs.right[arc], arcs.left[arc]),
+        right=np.where(back, arcs.left[arc], arcs.right[arc]),
+        start=np.where(loop, LOOP, np.where(back, arcs.end[arc], arcs.start[arc])),
+        end=np.where(loop, LOOP, np.where(last_back, arcs.start[last], arcs.end[last])),
+        leaves=np.where(back, (arcs.arrives[arc] + 2) % 4, arcs.leaves[arc]).astype(np.uint8),
+        arrives=np.where(last_back, (arcs.leaves[last] + 2) % 4, arcs.arrives[last]).astype(np.uint8),
+        start_anchored=np.zeros(len(chains), np.bool_),
+        end_anchored=np.zeros(len(chains), np.bool_),
+    )
+
+
+@compiled
+def _points(xy: Any, first: Any, halves: Any, rings: Any) -> Any:
+    """Return the vertices of rings, not closed, and the index of each ring's first, with their number at the end."""
+    most = 0
+    for half in halves:
+        most += first[half // 2 + 1] - first[half // 2] - 1
+    points = np.empty((most, 2), np.int32)
+    begin = np.empty(rings.size, np.int64)
+    n = 0
+    for ring in range(rings.size - 1):
+        begin[ring] = n
+        for half in halves[rings[ring] : rings[ring + 1]]:
+            a, b = first[half // 2], first[half // 2 + 1] - 1
+            for i in range(b - a):
+                points[n] = xy[b - i] if half & 1 else xy[a + i]
+                n += 1
+    begin[rings.size - 1] = n
+    return points, begin
