@@ -242,3 +242,15 @@ class Polygons:
             self.perimeter_m[here],
             self.confidence[here],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Finished centrelines in the coordinates of a CRS, one row each."""
+
+    geometry: NDArray[np.object_]
+    """Shape (n,), shapely LineStrings."""
+    width_m: NDArray[np.float64]
+    """Shape (n,), metres."""
+    length_m: NDArray[np.float64]
+    """Shape (n,), metres on the ground."""

@@ -1,0 +1,59 @@
+"""From strips of sieved classes to finished centrelines, as they become complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geoseg.roads.lines import drawn
+from geoseg.roads.network import Network
+from geoseg.roads.places import Place, place_of
+from geoseg.roads.prune import settle
+from geoseg.roads.scale import Scale
+from geoseg.roads.thin import BELT, Thinning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from geoseg.roads.network import Pixel
+    from geoseg.roads.thin import Skeleton
+    from geoseg.vector.runs import Runs
+    from geoseg.vocabulary import Grid, Lines
+
+
+class Centerlines:
+    """The centrelines of one class of a raster whose rows come one by one.
+
+    In memory are a belt's rows, the spans of those around it, and paths that still grow. What comes out does not
+    depend on the strips that rows come in.
+    """
+
+    def __init__(self, grid: Grid, value: int, belt: int = BELT) -> None:
+        self._grid = grid
+        self._scale = Scale.of(grid)
+        self._thinning = Thinning(value, grid.width, self._scale, belt)
+        self._network = Network(self._scale)
+        self._places: dict[Pixel, Place] = {}
+
+    def add(self, runs: Runs) -> Iterator[Lines]:
+        """Take the next rows and yield the lines that are complete with them."""
+        yield from map(self._lines, self._thinning.add(runs))
+
+    def finish(self) -> Iterator[Lines]:
+        """Yield what is left once all rows have come."""
+        yield from map(self._lines, self._thinning.finish())
+
+    def _lines(self, skeleton: Skeleton) -> Lines:
+        network, places = self._network, self._places
+        network.add(skeleton)
+        for pixel in settle(network):
+            places[pixel] = place_of(network, pixel)
+        ready = sorted(
+            (edge.rank[1:], number)
+            for number, edge in network.edges.items()
+            if edge.nodes[0] in places and edge.nodes[1] in places
+        )
+        edges = [network.take(number) for _, number in ready]
+        lines = drawn(((edge, *(places[pixel] for pixel in edge.nodes)) for edge in edges), self._grid, self._scale)
+        for pixel in [pixel for pixel in places if not network.nodes[pixel].edges]:
+            del places[pixel], network.nodes[pixel]
+        return lines
