@@ -5,6 +5,7 @@ overwrite_option  segment, vectorize, train, demo
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, info, evaluate
 creation_option   segment
+centerlines_option, simplify_option, split_grid_option  segment, vectorize
 """
 
 from __future__ import annotations
@@ -127,6 +128,9 @@ simplify_option = click.option(
     default=0.75,
     show_default=True,
     help="How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.",
+)
+centerlines_option = click.option(
+    "--centerlines", is_flag=True, help="Add the layer road_centerlines: a network of lines along the roads."
 )
 split_grid_option = click.option(
     "--split-grid",

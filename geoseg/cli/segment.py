@@ -10,6 +10,7 @@ import click
 from geoseg.cli.area_option import AreaType
 from geoseg.cli.options import (
     FiniteRange,
+    centerlines_option,
     creation_option,
     json_option,
     out_option,
@@ -121,6 +122,7 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
 )
 @simplify_option
 @split_grid_option
+@centerlines_option
 @click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
 @click.option("--max-pixels", type=FiniteRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")

@@ -60,6 +60,7 @@ def request_from(scene: Path, given: Mapping[str, Any]) -> SegmentRequest:
             min_area_m2=areas_by_name(given["min_area_m2"]),
             simplify_px=given["simplify_px"],
             split_px=given["split_grid"] or 0,
+            centerlines=given["centerlines"],
         ),
         flips=given["tta"],
     )

@@ -9,6 +9,7 @@ import click
 
 from geoseg.cli.area_option import AreaType, areas_by_name
 from geoseg.cli.options import (
+    centerlines_option,
     json_option,
     out_option,
     overwrite_option,
@@ -37,6 +38,7 @@ _FILE = click.Path(path_type=Path)
 )
 @simplify_option
 @split_grid_option
+@centerlines_option
 @click.option("--legend", type=_FILE, help="What the values mean: lines of value,name[,#RRGGBB], or JSON.")
 @click.option("--threads", type=click.IntRange(1), help="Threads that trace.  [default: all processors]")
 @click.option("--src-crs", metavar="CRS", help="The raster's CRS, where the file has none or a wrong one.")
@@ -64,7 +66,11 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
         out=Path(given["out"]),
         confidence=given["confidence"],
         vectors=VectorRequest(
-            given["classes"], areas_by_name(given["min_area_m2"]), given["simplify_px"], given["split_grid"] or 0
+            given["classes"],
+            areas_by_name(given["min_area_m2"]),
+            given["simplify_px"],
+            given["split_grid"] or 0,
+            given["centerlines"],
         ),
         legend=given["legend"],
         threads=given["threads"],

@@ -82,7 +82,7 @@ def write_geopackage(
         write_styles(database, chosen)
         _write_provenance(database, provenance)
         indexed = options.get("SPATIAL_INDEX", "YES").upper() in ("YES", "TRUE", "ON", "1")
-        _check(path, database, layers.written, indexed=indexed)
+        check_complete(path, database, layers.written, indexed=indexed)
 
 
 class _Layers:
@@ -120,7 +120,7 @@ class _Layers:
             entries = list(self._held)
         for entry in entries:
             parts, self._held[entry] = self._held[entry], []
-            with _unsynced():
+            with unsynced():
                 pyogrio.write_arrow(
                     feature_stream(((entry, part) for part in parts), self._faults),
                     self._path,
@@ -137,7 +137,7 @@ class _Layers:
 
 
 @contextlib.contextmanager
-def _unsynced() -> Iterator[None]:
+def unsynced() -> Iterator[None]:
     """Let GDAL's SQLite leave syncing to us: the file is synced once, before it gets its name."""
     name = "OGR_SQLITE_SYNCHRONOUS"
     before = pyogrio.get_gdal_config_option(name)
@@ -158,7 +158,7 @@ def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any
     )
 
 
-def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int], *, indexed: bool) -> None:
+def check_complete(path: Path, database: sqlite3.Connection, expected: Mapping[str, int], *, indexed: bool) -> None:
     """Count what was written: where room is short, GDAL leaves out an index or the last pages without a word.
 
     Raises:

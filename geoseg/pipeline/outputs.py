@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
 from geoseg.layers.vector import check_layers, write_layers
+from geoseg.pipeline.centerlines import CenterlineLayer, road_class
 from geoseg.pipeline.plan import least_areas
 from geoseg.vector.burn import final_rows
 from geoseg.vector.clip import clipped
@@ -46,7 +47,7 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     """Refuse before any work what could not be written at the end.
 
     Raises:
-        UsageError: an unknown ending, class or layer, or ``--rfc7946`` without GeoJSON.
+        UsageError: an unknown ending, class or layer, ``--rfc7946`` without GeoJSON, or centrelines without roads.
         OutputError: the format cannot hold the CRS.
     """
     chosen_classes(vectors, legend)
@@ -60,6 +61,8 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     elif output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)
+    if vectors.centerlines:
+        road_class(legend)
 
 
 class RasterSinks:
@@ -111,6 +114,7 @@ def write_traced(
     """Trace class rows as they come and write the layers and the final class raster; fills the report."""
     output, vectors = request.output, request.vectors
     least = least_areas(vectors.min_area_m2, legend)
+    lines = CenterlineLayer(plan.trace.grid, legend, plan.border) if vectors.centerlines else None
     polygons = polygonize(
         rows,
         grid=plan.trace.grid,
@@ -119,7 +123,10 @@ def write_traced(
         simplify_px=vectors.simplify_px,
         split_px=vectors.split_px,
         threads=request.runs_on.threads or os.cpu_count() or 1,
+        **({"also": lines.see} if lines else {}),
     )
+    if lines is not None:
+        polygons = lines.after(polygons)
     if plan.border is not None:
         polygons = (clipped(batch, plan.border, plan.trace.grid) for batch in polygons)
     polygons = timed(polygons, report.seconds, "vector")
@@ -133,7 +140,7 @@ def write_traced(
         path = publication.add(output.layers)
         written = write_layers(path, chosen, polygons, plan.trace.grid, provenance, rfc7946=output.rfc7946, options={})
         report.warnings += written.notes
-        report.layers = tallied(chosen, written)
+        report.layers = tallied(chosen, written) + ([lines.write(path)] if lines else [])
     else:
         deque(polygons, maxlen=0)
     if output.raster_final is not None:

@@ -63,12 +63,14 @@ class VectorRequest:
     simplify_px: float = 0.75
     split_px: int = 0
     """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
+    centerlines: bool = False
+    """Whether a layer of the roads' centrelines is wanted, too."""
 
     def said(self, least: Mapping[int, float], legend: Legend) -> dict[str, Any]:
         """Return what layers should say about their making."""
         smallest = {legend.by_value(value).name: area for value, area in least.items()}
         return {"min_area_m2": smallest, "simplify_px": self.simplify_px} | (
-            {"split_px": self.split_px} if self.split_px else {}
+            ({"split_px": self.split_px} if self.split_px else {}) | ({"centerlines": True} if self.centerlines else {})
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.layers.publish import check_target, published
 from geoseg.layers.vector import check_layers, write_layers
+from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
 from geoseg.pipeline.outputs import chosen_classes, tallied, timed
 from geoseg.pipeline.plan import least_areas
@@ -78,6 +79,8 @@ def vectorize(
     started = time.perf_counter()
     inputs = [path for path in (request.raster, request.confidence, request.legend) if path is not None]
     out = request.out
+    if request.vectors.centerlines:
+        check_centerlines(out)
     check_target(out, overwrite=request.overwrite, inputs=inputs)
     seconds = dict.fromkeys(("read", "vector", "write", "total"), 0.0)
     with class_raster(request.raster, src_crs=request.src_crs, legend=request.legend) as raster:
@@ -85,6 +88,7 @@ def vectorize(
         check_layers(out, grid, rfc7946=request.rfc7946)
         chosen = _chosen(request.vectors, raster.legend)
         least = least_areas(request.vectors.min_area_m2, raster.legend)
+        lines = CenterlineLayer(grid, raster.legend) if request.vectors.centerlines else None
         total = 2 * grid.height
         tell(grid.height, total)
         report = VectorizeReport(str(out), short_name(grid.crs), grid.height * grid.width)
@@ -108,16 +112,20 @@ def vectorize(
                 simplify_px=request.vectors.simplify_px,
                 split_px=request.vectors.split_px,
                 threads=request.threads or os.cpu_count() or 1,
+                **({"also": lines.see} if lines else {}),
             )
+            if lines is not None:
+                polygons = lines.after(polygons)
             began = time.perf_counter()
             with published(out, overwrite=request.overwrite) as path:
                 polygons = timed(polygons, seconds, "vector")
                 written = write_layers(path, chosen, polygons, grid, provenance, rfc7946=request.rfc7946, options={})
+                extra = [lines.write(path)] if lines else []
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:
         report.warnings.append(f"{request.raster}: every pixel is nodata, so the layers are empty")
-    report.layers = tallied(chosen, written)
+    report.layers = tallied(chosen, written) + extra
     seconds["total"] = time.perf_counter() - started
     report.seconds = {name: round(value, 3) for name, value in seconds.items()}
     return report

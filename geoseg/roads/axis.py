@@ -28,9 +28,7 @@ class Axis:
     """Shape (n,), distance to the nearest pixel off the road."""
 
 
-def refined(
-    pixels: NDArray[np.int64], near: NDArray[np.float32], scale: Scale, *, ring: bool = False
-) -> Axis:
+def refined(pixels: NDArray[np.int64], near: NDArray[np.float32], scale: Scale, *, ring: bool = False) -> Axis:
     """Return the middle of the road along a path of its skeleton.
 
     Distances fall off on both sides of the middle alike. So from the distances one step to the left and one to the
@@ -58,7 +56,8 @@ def refined(
 def _sampled(near: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return distances, shape (n,), at offsets (columns, rows) of up to a pixel, between the nine that are known."""
     weights = np.maximum(0.0, 1.0 - np.abs(offset[:, :, None] - (-1.0, 0.0, 1.0)))
-    return np.einsum("nij,nj,ni->n", near.reshape(-1, 3, 3), weights[:, 0], weights[:, 1])
+    found = np.einsum("nij,nj,ni->n", near.reshape(-1, 3, 3), weights[:, 0], weights[:, 1])
+    return np.asarray(found, np.float64)
 
 
 def _smoothed(xy: NDArray[np.float64], sigma: float, *, ring: bool) -> NDArray[np.float64]:

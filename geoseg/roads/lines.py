@@ -103,9 +103,7 @@ def _crossing(lines: list[shapely.LineString]) -> list[int]:
     return sorted(wrong)
 
 
-def _beginning(
-    axis: Axis, place: Place, frame: NDArray[np.float64], scale: Scale
-) -> tuple[int, NDArray[np.float64]]:
+def _beginning(axis: Axis, place: Place, frame: NDArray[np.float64], scale: Scale) -> tuple[int, NDArray[np.float64]]:
     """Return the first point of an axis that is used, and the point that the line begins at before it."""
     if place.radius_m > 0:
         return outside(axis.xy, place), place.xy
@@ -136,5 +134,7 @@ def _reaching(away: NDArray[np.float64], distance: float) -> int:
 def _until_frame(xy: NDArray[np.float64], direction: NDArray[np.float64], frame: NDArray[np.float64]) -> float:
     """Return how far it is from a point to the scene's frame in a direction."""
     return min(
-        ((frame[k] if direction[k] > 0 else 0.0) - xy[k]) / direction[k] for k in (0, 1) if abs(direction[k]) > 1e-9
+        float(((frame[k] if direction[k] > 0 else 0.0) - xy[k]) / direction[k])
+        for k in (0, 1)
+        if abs(direction[k]) > 1e-9
     )

@@ -93,7 +93,7 @@ def _followed(joined: Any, degree: Any, node: Any) -> Any:
         for k in range(degree[start]):
             before, here = start, joined[start, k]
             mark = len(pixels)
-            pixels.append(start)
+            pixels.append(np.int64(start))
             while not node[here]:
                 pixels.append(here)
                 seen[here] = True
@@ -109,12 +109,12 @@ def _followed(joined: Any, degree: Any, node: Any) -> Any:
         if seen[start]:
             continue
         before, here = start, joined[start, 0]
-        pixels.append(start)
+        pixels.append(np.int64(start))
         while here != start:
             pixels.append(here)
             seen[here] = True
             ahead = joined[here, 0] if joined[here, 0] != before else joined[here, 1]
             before, here = here, ahead
-        pixels.append(start)
+        pixels.append(np.int64(start))
         first.append(np.int64(len(pixels)))
     return np.array(pixels, np.int64), np.array(first, np.int64)

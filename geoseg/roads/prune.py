@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOOP = 4.0  # half widths of a junction; a loop shorter than that is part of it
 
+
 def settle(network: Network) -> list[Pixel]:
     """Prune and merge wherever nothing more can come, and return the nodes that are final, in order."""
     final: list[Pixel] = []
@@ -90,9 +91,7 @@ def _is_crossing(network: Network, edge: Edge) -> bool:
         return False
     scale = network.scale
     one, other = (network.nodes[pixel].members for pixel in edge.nodes)
-    apart = max(
-        math.hypot((a[0] - b[0]) * scale.height_m, (a[1] - b[1]) * scale.width_m) for a in one for b in other
-    )
+    apart = max(math.hypot((a[0] - b[0]) * scale.height_m, (a[1] - b[1]) * scale.width_m) for a in one for b in other)
     return apart < edge.reach_m
 
 

@@ -31,8 +31,10 @@ class Scale:
     def of(cls, grid: Grid) -> Self:
         """Return the scale of a grid, true at its middle."""
         middle = grid.width // 2, grid.height // 2
-        steps = [shapely.LineString([grid.transform @ middle, grid.transform @ np.add(middle, step)])
-                 for step in ((0, 1), (1, 0))]
+        steps = [
+            shapely.LineString([grid.transform @ middle, grid.transform @ np.add(middle, step)])
+            for step in ((0, 1), (1, 0))
+        ]
         height, width = Ruler.of(grid).lengths(np.array(steps, object)).tolist()
         factor = max(1, int(_FINEST_M // (height * width) ** 0.5))
         return cls(factor, height * factor, width * factor)

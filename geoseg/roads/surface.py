@@ -26,8 +26,8 @@ WIDEST = 96
 _RIM = 8  # working pixels; a middle smaller than that is left in
 
 
-def surface(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
-    """Return the surface of roads in a window.
+def surface(mask: NDArray[np.bool_], scale: Scale) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return the surface of roads in a window, and how far from its pixels the nearest off it are, in metres.
 
     Args:
         mask: shape (height, width), pixels of the class; what lies outside the scene is False.
@@ -35,14 +35,21 @@ def surface(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
     """
     mask = _without_islands(mask, scale)
     mask = _without_medians(mask, scale)
-    return _without_places(mask)
+    far = distances(mask, scale)
+    pixel = min(scale.height_m, scale.width_m)
+    middles = far > (WIDEST / 2 + _RIM) * pixel
+    if not middles.any():
+        return mask, far
+    # Without the middles of places wider than any road, thinning comes to its end nearby.
+    mask = np.asarray(mask & (distances(~middles, scale) > _RIM * pixel))
+    return mask, distances(mask, scale)
 
 
 def distances(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.float32]:
     """Return how far each pixel's middle is from the nearest middle outside the mask, in metres."""
     sampling = None if scale.height_m == scale.width_m else (scale.height_m / scale.width_m, 1.0)
     found = ndimage.distance_transform_edt(mask, sampling=sampling)
-    return (found * scale.width_m).astype(np.float32)
+    return np.asarray(found * scale.width_m, np.float32)
 
 
 def _without_islands(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
@@ -70,13 +77,4 @@ def _without_medians(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]
     if not cores.any():
         return mask
     grown = distances(~cores, scale) <= radius + gap  # carriageways, and around them
-    return mask | (distances(grown, scale) > gap)
-
-
-def _without_places(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Take the middles out of places wider than any road, so that thinning comes to its end nearby."""
-    inner = ndimage.distance_transform_edt(mask)
-    middles = inner > WIDEST / 2 + _RIM
-    if not middles.any():
-        return mask
-    return mask & (ndimage.distance_transform_edt(~middles) > _RIM)
+    return np.asarray(mask | (distances(grown, scale) > gap))

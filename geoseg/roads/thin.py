@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from skimage.morphology import skeletonize
 
-from geoseg.roads.surface import distances, surface
+from geoseg.roads.surface import surface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from geoseg.roads.scale import Scale
     from geoseg.vector.runs import Runs
+
+_skeleton: Callable[[NDArray[np.bool_]], NDArray[np.bool_]] = skeletonize  # scikit-image says no types here
 
 BELT = 1024
 """Working rows of a belt."""
@@ -89,10 +91,9 @@ class Thinning:
         mask = self._painted(row, bottom + _AROUND, col, right + _AROUND)
         if not mask.any():
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 9), np.float32)
-        mask = surface(mask, self._scale)
-        rows, cols = np.nonzero(skeletonize(mask)[_AROUND : bottom - row, _AROUND : right - col])
+        mask, far = surface(mask, self._scale)
+        rows, cols = np.nonzero(_skeleton(mask)[_AROUND : bottom - row, _AROUND : right - col])
         rows, cols = rows + _AROUND, cols + _AROUND
-        far = distances(mask, self._scale)
         near = np.stack([far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=1)
         return rows + row, cols + col, near
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from geoseg.roads.lines import drawn
 from geoseg.roads.network import Network
 from geoseg.roads.places import Place, place_of
 from geoseg.roads.prune import settle
 from geoseg.roads.scale import Scale
 from geoseg.roads.thin import BELT, Thinning
+from geoseg.vocabulary import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from geoseg.roads.network import Pixel
     from geoseg.roads.thin import Skeleton
     from geoseg.vector.runs import Runs
-    from geoseg.vocabulary import Grid, Lines
+    from geoseg.vocabulary import Grid
+
+_SLENDER = 3.0  # widths; least length of a line that nothing joins
 
 
 class Centerlines:
@@ -53,7 +58,11 @@ class Centerlines:
             if edge.nodes[0] in places and edge.nodes[1] in places
         )
         edges = [network.take(number) for _, number in ready]
-        lines = drawn(((edge, *(places[pixel] for pixel in edge.nodes)) for edge in edges), self._grid, self._scale)
+        drawing = [(edge, places[edge.nodes[0]], places[edge.nodes[1]]) for edge in edges]
+        lines = drawn(drawing, self._grid, self._scale)
         for pixel in [pixel for pixel in places if not network.nodes[pixel].edges]:
             del places[pixel], network.nodes[pixel]
-        return lines
+        # A piece by itself must be clearly longer than wide, or it is a yard, not a road.
+        alone = np.array([one is not other and one.radius_m == other.radius_m == 0 for _, one, other in drawing], bool)
+        kept = ~alone | (lines.length_m >= _SLENDER * lines.width_m)
+        return Lines(lines.geometry[kept], lines.width_m[kept], lines.length_m[kept])

@@ -18,12 +18,12 @@ from geoseg.vector.trace import trace
 from geoseg.vocabulary import NODATA, Polygons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from geoseg.vocabulary import ClassRows, Grid, Legend
 
 
-def polygonize(
+def polygonize(  # noqa: PLR0913 - one more than allowed: who else sees the sieved rows
     strips: Iterable[ClassRows],
     *,
     grid: Grid,
@@ -32,6 +32,7 @@ def polygonize(
     simplify_px: float,
     split_px: int = 0,
     threads: int = 1,
+    also: Callable[[Runs], None] = lambda _: None,
 ) -> Iterator[Polygons]:
     """Yield the regions of a class raster as polygons that neither overlap nor leave gaps.
 
@@ -47,6 +48,7 @@ def polygonize(
         simplify_px: how far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.
         split_px: size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none.
         threads: how many belts are traced at once.
+        also: called with all rows in order, without small regions, before they are traced.
 
     Yields:
         Polygons in the coordinates of the grid's CRS, exteriors counter-clockwise; what a belt completes is ordered by
@@ -60,12 +62,20 @@ def polygonize(
     least = least_pixels(min_area_m2, ground_pixel_area_m2(grid))
     runs = (Runs.of(strip.classes, strip.confidence, split_px) for strip in strips)
     faces = Faces()
-    for traced in in_threads(partial(trace, tolerance_px=simplify_px), belts(sieve(runs, least)), threads):
+    sieved = _shown(sieve(runs, least), also)
+    for traced in in_threads(partial(trace, tolerance_px=simplify_px), belts(sieved), threads):
         _check(traced.values, legend)
         finished = faces.add(traced)
         geometry = finished.outlines.polygons(grid.transform)
         area, perimeter = ruler.measure(geometry)
         yield Polygons(finished.values, geometry, area, perimeter, finished.confidence)
+
+
+def _shown(strips: Iterable[Runs], also: Callable[[Runs], None]) -> Iterator[Runs]:
+    """Pass rows on and show them to somebody else first."""
+    for strip in strips:
+        also(strip)
+        yield strip
 
 
 def _check(values: np.typing.NDArray[np.uint8], legend: Legend) -> None:
