@@ -42,6 +42,11 @@ def drawn(edges: Iterable[tuple[Edge, Place, Place]], grid: Grid, scale: Scale) 
     found = [_line(*some, frame, scale) for some in ready]
     for number in _crossing([line for line, _ in found]):
         found[number] = _plain(*ready[number], scale), found[number][1]
+    # A junction of noise may lie where even that meets itself.
+    found = [
+        (line if line.is_simple else shapely.LineString((line.coords[0], line.coords[-1])), width)
+        for line, width in found
+    ]
     plane = np.array([line for line, _ in found], object)
     width = np.array([width for _, width in found], np.float64)
     pixel = np.array((scale.width_m, scale.height_m)) / scale.factor

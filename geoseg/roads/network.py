@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Pixel = tuple[int, int]
 """Row and column of a pixel."""
 
+APART = 1.05
+"""Widths; junctions closer than that are one, because roads that cross askew part so far from each other."""
 _ENOUGH = 256  # pixels; of a path so long, what lies behind makes no difference at its beginning
 
 
@@ -39,7 +41,7 @@ class Edge:
     """Whether what happened at a distance made it: then it is no reason to do anything at its ends."""
 
     @cached_property
-    def reach_m(self) -> float:
+    def width_m(self) -> float:
         """Width of the road at its wider end, in metres."""
         return 2 * float(max(self.near[0, 4], self.near[-1, 4]))
 
@@ -154,6 +156,11 @@ class Network:
             nodes = tuple(kept if pixel == lost else pixel for pixel in edge.nodes)
             self.edges[number] = replace(edge, nodes=(nodes[0], nodes[1]))
 
+    def surrounded(self, pixel: Pixel) -> bool:
+        """Tell whether the edges of a settled node are known as far as they matter to it."""
+        edges = [self.edges[number] for number in self.nodes[pixel].edges]
+        return all(len(edge.pixels) >= _ENOUGH or all(self.nodes[end].settled for end in edge.nodes) for edge in edges)
+
     def judged(self, number: int) -> Edge:
         """Return an edge, which knows whether it lasts if that can be known."""
         edge = self.edges[number]
@@ -161,7 +168,7 @@ class Network:
             return edge
         if len(edge.pixels) < _ENOUGH and any(self.nodes[pixel].open for pixel in edge.nodes):
             return edge
-        lasting = len(edge.pixels) >= _ENOUGH or edge.length_m >= edge.reach_m
+        lasting = len(edge.pixels) >= _ENOUGH or edge.length_m >= APART * edge.width_m
         self.edges[number] = replace(edge, lasting=lasting)
         return self.edges[number]
 

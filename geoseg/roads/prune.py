@@ -1,14 +1,16 @@
 """Take from a skeleton what only its pixels put there: spurs, and junctions that are one.
 
-Edges shorter than the road is wide are in doubt; all others last. A cluster of nodes joined by edges in doubt can be
-settled as soon as all of these are known, and no other cluster makes a difference to it: what is done belt by belt is
-what would be done to the whole.
+Edges hardly longer than the road is wide are in doubt; all others last. A cluster of nodes joined by edges in doubt
+can be settled as soon as all of these are known, and no other cluster makes a difference to it: what is done belt by
+belt is what would be done to the whole.
 """
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
+
+from geoseg.roads.network import APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +72,7 @@ def _is_noise(network: Network, edge: Edge) -> bool:
         loop = edge.nodes[0] == edge.nodes[1] and len(network.nodes[edge.nodes[0]].edges) > 2
         return loop and not edge.far and edge.length_m < _LOOP * max(distance for _, _, distance in members)
     degrees = [len(network.nodes[pixel].edges) for pixel in edge.nodes]
-    return min(degrees) == 1 or edge.nodes[0] == edge.nodes[1]
+    return edge.nodes[0] == edge.nodes[1] or (min(degrees) == 1 and edge.length_m < edge.width_m)
 
 
 def _merged(network: Network, cluster: set[Pixel]) -> bool:
@@ -87,12 +89,12 @@ def _merged(network: Network, cluster: set[Pixel]) -> bool:
 
 def _is_crossing(network: Network, edge: Edge) -> bool:
     """Tell whether the ends of an edge in doubt, with all that was merged there, lie within the road's width."""
-    if edge.lasting:
+    if edge.lasting or min(len(network.nodes[pixel].edges) for pixel in edge.nodes) == 1:
         return False
     scale = network.scale
     one, other = (network.nodes[pixel].members for pixel in edge.nodes)
     apart = max(math.hypot((a[0] - b[0]) * scale.height_m, (a[1] - b[1]) * scale.width_m) for a in one for b in other)
-    return apart < edge.reach_m
+    return apart < APART * edge.width_m
 
 
 def _edges(network: Network, cluster: set[Pixel]) -> Iterator[tuple[int, Edge]]:

@@ -71,7 +71,7 @@ def _without_islands(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]
 def _without_medians(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
     """Fill narrow strips between carriageways: close what is left of the mask without its narrow parts."""
     radius, gap = _CARRIAGEWAY_M / 2, (_MEDIAN_M + scale.pixel_m) / 2
-    if scale.pixel_m > _MEDIAN_M:
+    if scale.pixel_m > _MEDIAN_M / 2.5:  # too coarse to tell strips from stairs
         return mask
     cores = distances(mask, scale) > radius
     if not cores.any():

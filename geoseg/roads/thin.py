@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from geoseg.roads.scale import Scale
     from geoseg.vector.runs import Runs
 
-_skeleton: Callable[[NDArray[np.bool_]], NDArray[np.bool_]] = skeletonize  # scikit-image says no types here
-
 BELT = 1024
 """Working rows of a belt."""
 _WINDOW = 1024  # working columns thinned at once
@@ -111,3 +109,9 @@ class Thinning:
             return np.asarray(painted, np.bool_)
         blocks = painted.reshape(bottom - top, n, right - left, n)
         return np.asarray(2 * blocks.sum((1, 3), dtype=np.int32) >= n * n)
+
+
+def _skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the skeleton of a mask by Lee's method: Zhang's lets diagonal roads of an even width vanish altogether."""
+    thinned: Callable[..., NDArray[np.bool_]] = skeletonize
+    return thinned(mask, method="lee")

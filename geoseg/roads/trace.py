@@ -37,6 +37,7 @@ class Centerlines:
         self._scale = Scale.of(grid)
         self._thinning = Thinning(value, grid.width, self._scale, belt)
         self._network = Network(self._scale)
+        self._settled: list[Pixel] = []
         self._places: dict[Pixel, Place] = {}
 
     def add(self, runs: Runs) -> Iterator[Lines]:
@@ -50,14 +51,16 @@ class Centerlines:
     def _lines(self, skeleton: Skeleton) -> Lines:
         network, places = self._network, self._places
         network.add(skeleton)
-        for pixel in settle(network):
-            places[pixel] = place_of(network, pixel)
-        ready = sorted(
+        self._settled += settle(network)
+        ready = [pixel for pixel in self._settled if network.surrounded(pixel)]
+        places |= {pixel: place_of(network, pixel) for pixel in ready}
+        self._settled = [pixel for pixel in self._settled if pixel not in places]
+        finished = sorted(
             (edge.rank[1:], number)
             for number, edge in network.edges.items()
             if edge.nodes[0] in places and edge.nodes[1] in places
         )
-        edges = [network.take(number) for _, number in ready]
+        edges = [network.take(number) for _, number in finished]
         drawing = [(edge, places[edge.nodes[0]], places[edge.nodes[1]]) for edge in edges]
         lines = drawn(drawing, self._grid, self._scale)
         for pixel in [pixel for pixel in places if not network.nodes[pixel].edges]:
