@@ -252,3 +252,15 @@ class Attribute:
     kind: Literal["int32", "float64"]
     of: Callable[[NDArray[np.object_]], NDArray[Any]]
     """From shapely Polygons of shape (n,) to their values of this kind, shape (n,); NaN where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Finished centrelines in the coordinates of a CRS, one row each."""
+
+    geometry: NDArray[np.object_]
+    """Shape (n,), shapely LineStrings."""
+    width_m: NDArray[np.float64]
+    """Shape (n,), metres."""
+    length_m: NDArray[np.float64]
+    """Shape (n,), metres on the ground."""

@@ -13,16 +13,9 @@ def gdal_faces(classes, transform=None):
     return np.array([shape for shape, _ in shapes], object), np.array([value for _, value in shapes], np.uint8)
 
 
-def stops_of(runs):
-    """Return the column after the last of each run, shape (runs,)."""
-    stops = np.append(runs.starts[1:], runs.width)
-    stops[runs.first[1:] - 1] = runs.width
-    return stops
-
-
 def classes_of(runs):
     """Return the raster that runs were cut from, shape (height, width)."""
-    return np.repeat(runs.values, stops_of(runs) - runs.starts).reshape(runs.height, runs.width)
+    return np.repeat(runs.values, runs.stops() - runs.starts).reshape(runs.height, runs.width)
 
 
 def polygons_of_rings(rings):

@@ -24,11 +24,12 @@ MAY_IMPORT = {
     "gdal_guard": set(),
     "resample": {"errors", "vocabulary"},
     **dict.fromkeys(STATIONS, GROUND),
+    "roads": GROUND | {"vector"},
     "model": GROUND,
     "inference": GROUND | {"model"},
     "demo": GROUND | {"layers", "vector"},
     "learn": GROUND | {"scene", "model", "demo", "layers.publish", "layers.legend"},
-    "pipeline": GROUND | STATIONS | {"model", "learn", "demo"},
+    "pipeline": GROUND | STATIONS | {"roads", "model", "learn", "demo"},
     "cli": GROUND | STATIONS | {"model", "learn", "demo", "pipeline"},
     "__main__": {"cli"},
 }
@@ -229,6 +230,8 @@ HEAVY = [
     "safetensors",
     "rich",
     "dask",
+    "scipy",
+    "skimage",
 ]
 
 

@@ -30,7 +30,7 @@ from geoseg.scene.open_vector import read_layers, sound_polygons
 from geoseg.scene.reader import open_scene
 from geoseg.vector.clip import clipped
 from geoseg.vector.measure import Ruler
-from geoseg.vector.polygonize import polygonize
+from geoseg.vector.polygonize import Tracing, polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Polygons, Window
 
 UTM40 = CRS.from_epsg(32640).to_wkt(version="WKT2_2019")
@@ -306,7 +306,7 @@ def traced(plan):
         for row in range(window.row, window.bottom, 9)
     ]
     rows = placed(strips, place, plan.area)
-    (polygons,) = polygonize(rows, grid=place.grid, legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=1)
+    (polygons,) = polygonize(rows, place.grid, DEFAULT_LEGEND, Tracing({}, 1))
     return polygons if plan.border is None else clipped(polygons, plan.border, place.grid)
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from geoseg.cli import segment as segment_verb
 from geoseg.cli import vectorize as vectorize_verb
-from geoseg.cli.options import attributes_option
+from geoseg.cli.vector_options import vector_options
 from geoseg.errors import UsageError
 from geoseg.layers.features import WantedLayers
 from geoseg.layers.vector import write_layers
@@ -162,7 +162,7 @@ def test_an_unknown_name_is_one_sentence_that_lists_the_known(wanted, words):
 
 
 def test_the_help_names_all_there_are():
-    told = attributes_option(lambda: None).__click_params__[0].help
+    (told,) = (o.help for o in vector_options("")(lambda: None).__click_params__ if o.name == "attributes")
     assert all(name in told for name in KNOWN)
 
 

@@ -27,7 +27,7 @@ from geoseg.vector.merging import numbered, unite_all
 from geoseg.vector.runs import Runs, joined
 from geoseg.vector.threads import in_threads
 from geoseg.vector.trace import trace
-from tests.oracles import classes_of, regions_of, stops_of
+from tests.oracles import classes_of, regions_of
 
 sides = st.integers(1, 12)
 rasters = st.tuples(sides, sides).flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 3)))
@@ -49,12 +49,12 @@ def test_runs_are_the_raster(classes, cell):
     confidence[classes == 0] = 255
     runs = Runs.of(classes, confidence, cell)
     np.testing.assert_array_equal(classes_of(runs), classes)
-    lengths = stops_of(runs) - runs.starts
+    lengths = runs.stops() - runs.starts
     assert (lengths > 0).all()
     np.testing.assert_array_equal(runs.percents, np.where(runs.values > 0, lengths * (runs.values * 30), 0))
     np.testing.assert_array_equal(runs.counted, np.where(runs.values > 0, lengths, 0))
     if cell:
-        assert ((runs.starts // cell) == ((stops_of(runs) - 1) // cell)).all()
+        assert ((runs.starts // cell) == ((runs.stops() - 1) // cell)).all()
     parts = [runs.rows(row, min(row + 2, len(classes))) for row in range(0, len(classes), 2)]
     np.testing.assert_array_equal(joined(parts).starts, runs.starts)
     np.testing.assert_array_equal(joined(parts).first, runs.first)

@@ -17,7 +17,7 @@ from geoseg.errors import InputError
 from geoseg.vector.belts import belts
 from geoseg.vector.burn import final_rows
 from geoseg.vector.measure import Ruler, ground_pixel_area_m2
-from geoseg.vector.polygonize import polygonize
+from geoseg.vector.polygonize import Tracing, polygonize
 from geoseg.vector.rings import Rings
 from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import least_pixels, sieve
@@ -51,6 +51,7 @@ def polygons_of(
     strip=None,
     belt=None,
     split_px=0,
+    to_square=None,
     threads=1,
 ):
     """Return all polygons of a raster that comes in strips, traced in belts of a height of choice."""
@@ -65,12 +66,9 @@ def polygons_of(
         batches = list(
             polygonize(
                 rows,
-                grid=grid or grid_of(classes),
-                legend=DEFAULT_LEGEND,
-                min_area_m2=min_area_m2,
-                simplify_px=simplify_px,
-                split_px=split_px,
-                threads=threads,
+                grid or grid_of(classes),
+                DEFAULT_LEGEND,
+                Tracing(min_area_m2, simplify_px, split_px, to_square, threads),
             )
         )
     return Polygons(*(np.concatenate([getattr(b, name) for b in batches]) for name in Polygons.__slots__))

@@ -5,9 +5,6 @@ overwrite_option  segment, vectorize, train, demo
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, info, evaluate
 creation_option   segment
-simplify_option   segment, vectorize
-split_grid_option segment, vectorize
-attributes_option segment, vectorize
 """
 
 from __future__ import annotations
@@ -122,23 +119,3 @@ def talk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-simplify_option = click.option(
-    "--simplify-px",
-    type=FiniteRange(0, 100),
-    default=0.75,
-    show_default=True,
-    help="How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.",
-)
-split_grid_option = click.option(
-    "--split-grid",
-    type=click.IntRange(16, 2**30),
-    metavar="N",
-    help="Cut polygons along a grid of N x N pixels: friendlier layers, and less memory.",
-)
-attributes_option = click.option(
-    "--attributes",
-    metavar="LIST",
-    help="Further fields of polygons, with commas between: elongation (length by width), holes (their number).",
-)

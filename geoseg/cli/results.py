@@ -25,7 +25,11 @@ def tell_layers(report: LayersReport, progress: str) -> None:
     for warning in report.warnings:
         message(progress, warning)
     for layer in report.layers:
-        message(progress, f"{layer['name']}: {layer['features']} polygons, {layer['area_m2']:,.0f} m²", "result")
+        if "length_m" in layer:
+            size = f"{layer['features']} lines, {layer['length_m']:,.0f} m"
+        else:
+            size = f"{layer['features']} polygons, {layer['area_m2']:,.0f} m²"
+        message(progress, f"{layer['name']}: {size}", "result")
 
 
 def print_json(plain: Mapping[str, Any]) -> None:

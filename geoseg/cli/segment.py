@@ -7,18 +7,15 @@ from typing import Any
 
 import click
 
-from geoseg.cli.area_option import AreaType
 from geoseg.cli.options import (
     FiniteRange,
-    attributes_option,
     creation_option,
     json_option,
     out_option,
     overwrite_option,
-    simplify_option,
-    split_grid_option,
     talk_options,
 )
+from geoseg.cli.vector_options import vector_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -113,16 +110,7 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
     show_default=True,
     help="Ground pixel the network sees; auto resamples when the scene's differs by more than a quarter.",
 )
-@click.option(
-    "--min-area-m2",
-    type=AreaType(),
-    multiple=True,
-    help="Smallest region kept: N for all, or name=N; repeat for more.  "
-    "[default: building 10, road 50, water 50, others 25]",
-)
-@simplify_option
-@split_grid_option
-@attributes_option
+@vector_options("building 10, road 50, water 50, others 25")
 @click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
 @click.option("--max-pixels", type=FiniteRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")

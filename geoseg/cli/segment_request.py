@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.cli.area_option import areas_by_name
+from geoseg.cli.vector_options import vectors_from
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
-from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
+from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
 from geoseg.scene.bands import parse_bands
 from geoseg.scene.stretch import parse_stretch
 from geoseg.scene.validity import parse_nodata
@@ -55,12 +55,6 @@ def request_from(scene: Path, given: Mapping[str, Any]) -> SegmentRequest:
             precision=None if given["precision"] == "auto" else given["precision"],
             threads=given["threads"],
         ),
-        vectors=VectorRequest(
-            classes=given["classes"],
-            min_area_m2=areas_by_name(given["min_area_m2"]),
-            simplify_px=given["simplify_px"],
-            split_px=given["split_grid"] or 0,
-            attributes=given["attributes"],
-        ),
+        vectors=vectors_from(given),
         flips=given["tta"],
     )

@@ -7,16 +7,13 @@ from typing import Any
 
 import click
 
-from geoseg.cli.area_option import AreaType, areas_by_name
 from geoseg.cli.options import (
-    attributes_option,
     json_option,
     out_option,
     overwrite_option,
-    simplify_option,
-    split_grid_option,
     talk_options,
 )
+from geoseg.cli.vector_options import vector_options, vectors_from
 
 _FILE = click.Path(path_type=Path)
 
@@ -30,15 +27,7 @@ _FILE = click.Path(path_type=Path)
     help="Classes or layers to write.  [default: buildings,roads,water; else all]",
 )
 @click.option("--confidence", type=_FILE, help="Raster of confidences in percent, on the same pixels.")
-@click.option(
-    "--min-area-m2",
-    type=AreaType(),
-    multiple=True,
-    help="Smallest region kept: N for all, or name=N; repeat for more.  [default: as segment; others 0]",
-)
-@simplify_option
-@split_grid_option
-@attributes_option
+@vector_options("as segment; others 0")
 @click.option("--legend", type=_FILE, help="What the values mean: lines of value,name[,#RRGGBB], or JSON.")
 @click.option("--threads", type=click.IntRange(1), help="Threads that trace.  [default: all processors]")
 @click.option("--src-crs", metavar="CRS", help="The raster's CRS, where the file has none or a wrong one.")
@@ -59,7 +48,6 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     from geoseg.cli.progress import progress_on
     from geoseg.cli.results import print_json, tell_layers
     from geoseg.cli.steady_memory import steady_memory
-    from geoseg.pipeline.request import VectorRequest
     from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 
     steady_memory()
@@ -67,13 +55,7 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
         raster=classes_tif,
         out=Path(given["out"]),
         confidence=given["confidence"],
-        vectors=VectorRequest(
-            given["classes"],
-            areas_by_name(given["min_area_m2"]),
-            given["simplify_px"],
-            given["split_grid"] or 0,
-            given["attributes"],
-        ),
+        vectors=vectors_from(given),
         legend=given["legend"],
         threads=given["threads"],
         src_crs=given["src_crs"],

@@ -12,7 +12,7 @@ import shapely
 
 from geoseg.demo.world import Centerline, Footprint, centerlines, footprints
 from geoseg.layers.features import GEOMETRY, feature_stream
-from geoseg.vector.polygonize import polygonize
+from geoseg.vector.polygonize import Tracing, polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Window
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def append_polygons(path: Path, rows: ClassRows, grid: Grid) -> None:
     for col in range(0, width, _COLUMNS):
         window = Window(rows.row, col, height, min(_COLUMNS, width - col))
         cut = ClassRows(0, np.ascontiguousarray(rows.classes[:, col : window.right]))
-        found = polygonize([cut], grid=grid.crop(window), legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=0.0)
+        found = polygonize([cut], grid.crop(window), DEFAULT_LEGEND, Tracing({}, 0.0))
         batches = list(found)
         for entry in DEFAULT_LEGEND:
             stream = feature_stream((entry, polygons.of_class(entry.value)) for polygons in batches)

@@ -70,7 +70,7 @@ def write_geopackage(path: Path, features: Features, crs: str, provenance: Mappi
         database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
         write_styles(database, features.wanted.classes)
         _write_provenance(database, provenance)
-        _check(path, database, layers.written)
+        check_complete(path, database, layers.written)
 
 
 class _Layers:
@@ -100,7 +100,7 @@ class _Layers:
             entries = list(self._held)
         for entry in entries:
             parts, self._held[entry] = self._held[entry], []
-            with _unsynced():
+            with unsynced():
                 pyogrio.write_arrow(
                     self._features.records((entry, part) for part in parts),
                     self._path,
@@ -117,7 +117,7 @@ class _Layers:
 
 
 @contextlib.contextmanager
-def _unsynced() -> Iterator[None]:
+def unsynced() -> Iterator[None]:
     """Let GDAL's SQLite leave syncing to us: the file is synced once, before it gets its name."""
     name = "OGR_SQLITE_SYNCHRONOUS"
     before = pyogrio.get_gdal_config_option(name)
@@ -138,7 +138,7 @@ def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any
     )
 
 
-def _check(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]) -> None:
+def check_complete(path: Path, database: sqlite3.Connection, expected: Mapping[str, int]) -> None:
     """Count what was written: where room is short, GDAL leaves out an index or the last pages without a word.
 
     Raises:

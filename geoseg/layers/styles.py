@@ -9,7 +9,7 @@ from geoseg.layers.features import GEOMETRY
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from geoseg.vocabulary import MapClass
 
@@ -41,8 +41,8 @@ _QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22.0" styleCategories="Symbology">
  <renderer-v2 type="singleSymbol" symbollevels="0" forceraster="0" enableorderby="0">
   <symbols>
-   <symbol type="fill" name="0" alpha="1" clip_to_extent="1" force_rhr="0">
-    <layer class="SimpleFill" enabled="1" locked="0" pass="0">
+   <symbol type="{symbol}" name="0" alpha="1" clip_to_extent="1" force_rhr="0">
+    <layer class="{kind}" enabled="1" locked="0" pass="0">
      <Option type="Map">
 {options}
      </Option>
@@ -74,8 +74,28 @@ def qml(entry: MapClass) -> str:
         "outline_width_unit": "MM",
         "style": "solid",
     }
+    return _qml("fill", "SimpleFill", properties)
+
+
+def add_line_style(database: sqlite3.Connection, layer: str) -> None:
+    """Add a default style for a layer of lines, a grey line, to a GeoPackage that has styles already."""
+    properties = {
+        "line_color": _rgba((90, 90, 90)),
+        "line_style": "solid",
+        "line_width": "0.4",
+        "line_width_unit": "MM",
+        "capstyle": "round",
+        "joinstyle": "round",
+    }
+    database.execute(_ROW, (layer, GEOMETRY, layer, _qml("line", "SimpleLine", properties)))
+
+
+def _qml(symbol: str, kind: str, properties: Mapping[str, str]) -> str:
+    """Return a QGIS style of one symbol."""
     # QGIS reads Option elements since 3.22, prop elements before.
     return _QML.format(
+        symbol=symbol,
+        kind=kind,
         options="\n".join(
             f'      <Option type="QString" name="{name}" value="{escape(value)}"/>'
             for name, value in properties.items()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Self
 from geoseg.errors import UsageError
 from geoseg.layers.raster import ClassRasterWriter, ConfidenceWriter, check_raster
 from geoseg.layers.vector import check_layers
+from geoseg.pipeline.centerlines import road_class
 from geoseg.pipeline.plan import least_areas
+from geoseg.pipeline.roles import class_called
 from geoseg.vocabulary import DEFAULT_CLASSES
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     """Refuse before any work what could not be written at the end.
 
     Raises:
-        UsageError: an unknown ending, class, layer or field, or a flag about files that are not written.
+        UsageError: an unknown ending, class, layer or field, a flag about files that are not written, or centrelines
+            without roads.
         OutputError: the format cannot hold the CRS.
     """
     chosen_classes(vectors, legend)
@@ -55,6 +58,10 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
     elif output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)
+    if vectors.regularize:
+        class_called(legend, "building", "--regularize")
+    if vectors.centerlines:
+        road_class(legend)
 
 
 class RasterSinks:

@@ -65,13 +65,17 @@ class VectorRequest:
     """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
     attributes: str | None = None
     """Comma list of further fields, see ``geoseg.vector.attributes``; None for none."""
+    regularize: bool = False
+    """Whether buildings get right angles."""
+    centerlines: bool = False
+    """Whether a layer of the roads' centrelines is wanted, too."""
 
     def said(self, least: Mapping[int, float], legend: Legend) -> dict[str, Any]:
         """Return what layers should say about their making."""
         smallest = {legend.by_value(value).name: area for value, area in least.items()}
-        return {"min_area_m2": smallest, "simplify_px": self.simplify_px} | (
-            {"split_px": self.split_px} if self.split_px else {}
-        )
+        said: dict[str, Any] = {"min_area_m2": smallest, "simplify_px": self.simplify_px}
+        further = {"split_px": self.split_px, "regularize": self.regularize, "centerlines": self.centerlines}
+        return said | {name: value for name, value in further.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from geoseg.layers.publish import Publication, check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.pipeline.accounts import timed
 from geoseg.pipeline.ahead import Ahead
+from geoseg.pipeline.centerlines import check_centerlines
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.honesty import Impression
 from geoseg.pipeline.outputs import RasterSinks, check_outputs
@@ -48,6 +49,8 @@ def segment(
     """
     started = time.perf_counter()
     output = request.output
+    if request.vectors.centerlines:
+        check_centerlines(output.layers)
     inputs = [
         request.scene,
         model_path(request.model),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,13 +12,14 @@ from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import check_target, published
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.accounts import tallied, timed
+from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.request import VectorRequest
+from geoseg.pipeline.traced import traced, tracing
 from geoseg.scene.georeference import short_name
 from geoseg.vector.attributes import chosen_attributes
-from geoseg.vector.polygonize import polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Legend
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def vectorize(
     started = time.perf_counter()
     inputs = [path for path in (request.raster, request.confidence, request.legend) if path is not None]
     out = request.out
+    if request.vectors.centerlines:
+        check_centerlines(out)
     check_target(out, overwrite=request.overwrite, inputs=inputs)
     seconds = dict.fromkeys(("read", "vector", "write", "total"), 0.0)
     with class_raster(request.raster, src_crs=request.src_crs, legend=request.legend) as raster:
@@ -89,6 +91,8 @@ def vectorize(
         chosen = _chosen(request.vectors, raster.legend)
         wanted = WantedLayers(chosen, chosen_attributes(request.vectors.attributes, grid), request.rfc7946)
         least = least_areas(request.vectors.min_area_m2, raster.legend)
+        how = tracing(request.vectors, raster.legend, request.threads)
+        lines = CenterlineLayer(grid, raster.legend) if request.vectors.centerlines else None
         total = 2 * grid.height
         tell(grid.height, total)
         report = VectorizeReport(str(out), short_name(grid.crs), grid.height * grid.width)
@@ -104,24 +108,18 @@ def vectorize(
                 confidence = stack.enter_context(confidence_raster(request.confidence, grid, request.src_crs))
             seconds["read"] = time.perf_counter() - started
             rows = timed(raster.rows(confidence), seconds, "read")
-            polygons = polygonize(
-                told(rows, lambda row: tell(grid.height + row, total)),
-                grid=grid,
-                legend=raster.legend,
-                min_area_m2=least,
-                simplify_px=request.vectors.simplify_px,
-                split_px=request.vectors.split_px,
-                threads=request.threads or os.cpu_count() or 1,
-            )
+            rows = told(rows, lambda row: tell(grid.height + row, total))
+            polygons = traced(rows, grid, raster.legend, how, lines)
             began = time.perf_counter()
             with published(out, overwrite=request.overwrite) as path:
                 polygons = timed(polygons, seconds, "vector")
                 written = write_layers(path, wanted, polygons, grid, provenance)
+                extra = [lines.write(path)] if lines else []
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:
         report.warnings.append(f"{request.raster}: every pixel is nodata, so the layers are empty")
-    report.layers = tallied(chosen, written)
+    report.layers = tallied(chosen, written) + extra
     seconds["total"] = time.perf_counter() - started
     report.seconds = {name: round(value, 3) for name, value in seconds.items()}
     return report

@@ -3,7 +3,7 @@
 Never ``parallel=True``: it would start a pool of threads beside OpenVINO's. Threads come from the caller.
 
 numba tells by a file's time and size whether what it kept is still good, and does not see that a function inlines one
-of another file. So everything is kept in a folder named after the sources of all files here.
+of another file. So everything is kept in a folder named after the sources of all files that hold compiled functions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Function = TypeVar("Function", bound="Callable[..., object]")
 
 _HERE = Path(__file__).parent
 _CONSTANTS = _HERE.parent / "vocabulary.py"
+_SKELETONS = _HERE.parent / "roads" / "paths.py"
 
 
 def compiled(function: Function) -> Function:
@@ -42,7 +43,7 @@ def compiled(function: Function) -> Function:
 def _folder() -> Path:
     """Return where compiled code is kept: beside the package, or where the user's caches are."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in (*sorted(_HERE.glob("*.py")), _CONSTANTS):
+    for path in (*sorted(_HERE.glob("*.py")), _SKELETONS, _CONSTANTS):
         digest.update(path.read_bytes())
     name = f"geoseg-{digest.hexdigest()}"
     beside = _HERE / "__pycache__" / name

@@ -61,11 +61,7 @@ class Ruler:
         """
         if self.geod is None or len(polygons) == 0:
             return shapely.area(polygons) * self.metres**2, shapely.length(polygons) * self.metres
-        if self.to_degrees is not None:
-            polygons = shapely.transform(polygons, self.to_degrees.transform, interleaved=False)
-        elif self.degrees != 1.0:
-            polygons = shapely.transform(polygons, lambda xy: xy * self.degrees)
-        rings = Rings.of(shapely.segmentize(polygons, _LONGEST_EDGE))
+        rings = Rings.of(self._in_degrees(polygons))
         parts = np.split(rings.xy, rings.first[1:]) if len(rings.first) else []
         measured = [self.geod.polygon_area_perimeter(*ring.T) for ring in parts]  # clockwise counts negative
         by_ring = np.array(measured, np.float64).reshape(-1, 2)
@@ -97,6 +93,26 @@ class Ruler:
         owner = np.repeat(np.arange(len(polygons)), shapely.get_num_coordinates(polygons))
         flat: NDArray[np.object_] = shapely.transform(polygons, lambda xy: (xy - middle[owner]) * scale[owner])
         return flat
+
+    def lengths(self, lines: NDArray[np.object_]) -> NDArray[np.float64]:
+        """Return the lengths of lines in metres, shape (n,).
+
+        Args:
+            lines: shape (n,), shapely LineStrings in ground coordinates.
+        """
+        if self.geod is None:
+            return np.asarray(shapely.length(lines) * self.metres, np.float64)
+        geod = self.geod
+        parts = map(shapely.get_coordinates, self._in_degrees(lines))
+        return np.array([geod.line_length(*part.T) for part in parts], np.float64)
+
+    def _in_degrees(self, shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return shapes in longitude and latitude, no edge longer than what strays from its geodesic."""
+        if self.to_degrees is not None:
+            shapes = shapely.transform(shapes, self.to_degrees.transform, interleaved=False)
+        elif self.degrees != 1.0:
+            shapes = shapely.transform(shapes, lambda xy: xy * self.degrees)
+        return np.asarray(shapely.segmentize(shapes, _LONGEST_EDGE), object)
 
 
 def ground_pixel_area_m2(grid: Grid) -> float:

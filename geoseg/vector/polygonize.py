@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,37 @@ from geoseg.vector.trace import trace
 from geoseg.vocabulary import NODATA, ClassRows, Polygons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from geoseg.vocabulary import Grid, Legend
 
 _ROWS = 256  # looked at in one go
 
 
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """What counts as a region, and how outlines are drawn."""
+
+    min_area_m2: Mapping[int, float]
+    """Smallest region worth keeping by class value, in square metres; 0 keeps everything, else it is at least 4 pixels.
+    Classes not named are kept whole."""
+    simplify_px: float
+    """How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly."""
+    split_px: int = 0
+    """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
+    to_square: int | None = None
+    """A class whose polygons get right angles, see `geoseg.vector.squaring`; None for none."""
+    threads: int = 1
+    """How many belts are traced at once."""
+
+
 def polygonize(
     strips: Iterable[ClassRows],
-    *,
     grid: Grid,
     legend: Legend,
-    min_area_m2: Mapping[int, float],
-    simplify_px: float,
-    split_px: int = 0,
-    to_square: int | None = None,
-    threads: int = 1,
+    tracing: Tracing,
+    *,
+    also: Callable[[Runs], None] = lambda _: None,
 ) -> Iterator[Polygons]:
     """Yield the regions of a class raster as polygons that neither overlap nor leave gaps.
 
@@ -45,12 +60,8 @@ def polygonize(
         strips: all rows of the grid, in order, in strips of any height.
         grid: where the pixels lie; rotated and south-up grids are allowed.
         legend: the classes there may be.
-        min_area_m2: smallest region worth keeping by class value, in square metres; 0 keeps everything, else
-            it is at least 4 pixels. Classes not named are kept whole.
-        simplify_px: how far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.
-        split_px: size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none.
-        to_square: a class whose polygons get right angles, see `geoseg.vector.squaring`; None for none.
-        threads: how many belts are traced at once.
+        tracing: how.
+        also: called with all rows in order, without small regions, before they are traced.
 
     Yields:
         Polygons in the coordinates of the grid's CRS, exteriors counter-clockwise; what a belt completes is ordered by
@@ -61,10 +72,11 @@ def polygonize(
         InputError: a value is not in the legend.
     """
     ruler = Ruler.of(grid)
-    least = least_pixels(min_area_m2, ground_pixel_area_m2(grid))
-    runs = (Runs.of(part.classes, part.confidence, split_px) for strip in strips for part in _parts(strip))
-    faces = Faces(to_square)
-    for traced in in_threads(partial(trace, tolerance_px=simplify_px), belts(sieve(runs, least)), threads):
+    least = least_pixels(tracing.min_area_m2, ground_pixel_area_m2(grid))
+    runs = (Runs.of(part.classes, part.confidence, tracing.split_px) for strip in strips for part in _parts(strip))
+    sieved = _shown(sieve(runs, least), also)
+    faces = Faces(tracing.to_square)
+    for traced in in_threads(partial(trace, tolerance_px=tracing.simplify_px), belts(sieved), tracing.threads):
         _check(traced.values, legend)
         finished = faces.add(traced)
         geometry = finished.outlines.polygons(grid.transform)
@@ -78,6 +90,13 @@ def _parts(strip: ClassRows) -> Iterator[ClassRows]:
         here = slice(row, row + _ROWS)
         confidence = None if strip.confidence is None else strip.confidence[here]
         yield ClassRows(strip.row + row, strip.classes[here], confidence)
+
+
+def _shown(strips: Iterable[Runs], also: Callable[[Runs], None]) -> Iterator[Runs]:
+    """Pass rows on and show them to somebody else first."""
+    for strip in strips:
+        also(strip)
+        yield strip
 
 
 def _check(values: np.typing.NDArray[np.uint8], legend: Legend) -> None:

@@ -201,7 +201,7 @@ def _true_nodes(walk: Any, node_of: Any, anchor: Any) -> Any:
 
 @compiled
 def _others(walk: Any, begins: Any, node_of: Any, end_first: Any, ends: Any, own: Any) -> Any:
-    """Return the ends of other arcs at the nodes of a ring, shape (n, 2): arc · 2 + 1 if it ends there, and the node."""
+    """Return the ends of other arcs at a ring's nodes, shape (n, 2): arc · 2 + 1 if it ends there, and the node."""
     found = np.empty((4 * len(begins), 2), np.int64)
     n = 0
     for i in range(len(begins)):

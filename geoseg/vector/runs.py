@@ -58,6 +58,12 @@ class Runs:
         columns = self.starts[here], self.values[here], self.percents[here], self.counted[here]
         return type(self)(self.width, self.cell, first, *columns)
 
+    def stops(self) -> NDArray[np.int32]:
+        """Return the column after the last of each run, shape (runs,)."""
+        stops = np.append(self.starts[1:], np.int32(self.width))
+        stops[self.first[1:] - 1] = self.width
+        return stops
+
     def with_values(self, values: NDArray[np.uint8]) -> Self:
         """Return runs of other values, shape (runs,); confidences of a changed class no longer count."""
         columns = self.starts, self.values, self.percents, self.counted

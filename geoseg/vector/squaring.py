@@ -29,7 +29,7 @@ REACH = 9
 
 
 _PRICES = ((6.0, 3.0, 1.5, 0.75), (1.5, 0.5))
-"""Of a wall, in cubic pixels: first, and where that would tear the map; what costs less stays nearer to what was seen."""
+"""Of a wall, in cubic pixels: first, and where that would tear the map; the less, the nearer to what was seen."""
 
 
 def squared(arcs: Arcs, values: NDArray[np.uint8], wanted: NDArray[np.bool_]) -> Arcs:
@@ -41,7 +41,7 @@ def squared(arcs: Arcs, values: NDArray[np.uint8], wanted: NDArray[np.bool_]) ->
         wanted: shape (faces,), the faces to square.
     """
     wanted = wanted & ~_pinned(arcs, values)
-    frozen = np.empty(0, np.int64)
+    frozen = _stiff_nodes(arcs, values)
     for prices in _PRICES:
         if wanted.any():
             arcs, wanted, frozen = _attempt(arcs, wanted, frozen, prices)
@@ -109,6 +109,13 @@ def _pinned(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.bool_]:
         beyond = np.append(values, NODATA)[other[inner]]
         pinned[side[inner][(beyond == NODATA) | (beyond == values[side[inner]])]] = True
     return pinned
+
+
+def _stiff_nodes(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the nodes that must stay: those of nodata, of the frame, and of faces that have been written."""
+    known = np.append(values, NODATA) != NODATA
+    outer = ~(known[arcs.left] & known[arcs.right])
+    return np.unique(np.concatenate((arcs.start[outer], arcs.end[outer])))
 
 
 def _near(arcs: Arcs, low: Any, high: Any) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from affine import Affine
 
-from geoseg.vector.polygonize import polygonize
+from geoseg.vector.polygonize import Tracing, polygonize
 from geoseg.vocabulary import ClassRows, Grid, Legend, MapClass
 
 _LEGEND = Legend((MapClass(1, "a", "a", "#000000", "#000000"), MapClass(2, "b", "b", "#000000", "#000000")))
@@ -27,5 +27,5 @@ def _trace_something() -> None:
     classes[10, 10] = 2
     rows = [ClassRows(0, classes, classes)]
     grid = Grid(_LOCAL, Affine(1, 0, 0, 0, -1, 0), *classes.shape)
-    for _ in polygonize(rows, grid=grid, legend=_LEGEND, min_area_m2={2: 5.0}, simplify_px=0.75):
+    for _ in polygonize(rows, grid, _LEGEND, Tracing({2: 5.0}, 0.75)):
         pass

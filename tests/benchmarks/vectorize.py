@@ -22,7 +22,7 @@ from affine import Affine
 
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
-from geoseg.vector.polygonize import polygonize
+from geoseg.vector.polygonize import Tracing, polygonize
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid
 from tests.benchmarks.class_maps import noisy, real_masks, speckled
 from tests.benchmarks.gdal_polygonize import load_gdal, polygonize_with_gdal
@@ -98,9 +98,7 @@ def ours(classes: NDArray[np.uint8]) -> int:
     """Trace everything to shapely polygons, exact to the pixel."""
     grid = Grid(rasterio.crs.CRS.from_epsg(32640).to_wkt(), TRANSFORM, *classes.shape)
     rows = [ClassRows(0, classes)]
-    return sum(
-        len(some.values) for some in polygonize(rows, grid=grid, legend=DEFAULT_LEGEND, min_area_m2={}, simplify_px=0)
-    )
+    return sum(len(some.values) for some in polygonize(rows, grid, DEFAULT_LEGEND, Tracing({}, 0)))
 
 
 def shapes(classes: NDArray[np.uint8]) -> int:

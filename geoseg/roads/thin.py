@@ -1,0 +1,117 @@
+"""From rows of a class to the pixels of its skeleton, belt by belt and window by window.
+
+A window is thinned together with so much around it that its own pixels come out as they would from the whole scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage.morphology import skeletonize
+
+from geoseg.roads.surface import surface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from geoseg.roads.scale import Scale
+    from geoseg.vector.runs import Runs
+
+BELT = 1024
+"""Working rows of a belt."""
+_WINDOW = 1024  # working columns thinned at once
+_AROUND = 192  # working pixels around a window; see `surface.WIDEST`
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The pixels of the skeleton in some rows, row by row."""
+
+    rows: NDArray[np.int64]
+    """Shape (n,)."""
+    cols: NDArray[np.int64]
+    """Shape (n,)."""
+    near: NDArray[np.float32]
+    """Shape (n, 9), metres to the nearest middle of a pixel off the road, of each pixel and those around it."""
+    bottom: int
+    """Row after the last."""
+    last: bool
+    """Whether no rows follow."""
+
+
+class Thinning:
+    """Skeletons of belts, as rows come; in memory are the spans of a belt's rows and of those around it."""
+
+    def __init__(self, value: int, width: int, scale: Scale, belt: int = BELT) -> None:
+        self._value = value
+        self._width = width
+        self._scale = scale
+        self._belt = belt
+        self._spans = np.empty((0, 3), np.int64)  # row, first column, column after the last
+        self._come = 0  # rows
+        self._done = 0  # working rows
+
+    def add(self, runs: Runs) -> Iterator[Skeleton]:
+        """Take the next rows and yield the belts that are complete with them."""
+        here = runs.values == self._value
+        rows = np.repeat(np.arange(self._come, self._come + runs.height), np.diff(runs.first))
+        found = np.column_stack((rows, runs.starts, runs.stops()))[here]
+        self._spans = np.concatenate((self._spans, found)) if len(found) else self._spans
+        self._come += runs.height
+        while self._come >= (self._done + self._belt + _AROUND) * self._scale.factor:
+            yield self._next(self._done + self._belt, last=False)
+
+    def finish(self) -> Iterator[Skeleton]:
+        """Yield what is left; the last belt may have no rows of its own."""
+        height = -(-self._come // self._scale.factor)
+        while self._done + self._belt < height:
+            yield self._next(self._done + self._belt, last=False)
+        yield self._next(height, last=True)
+
+    def _next(self, bottom: int, *, last: bool) -> Skeleton:
+        top, width = self._done, -(-self._width // self._scale.factor)
+        found = [self._window(top, bottom, col, min(col + _WINDOW, width)) for col in range(0, width, _WINDOW)]
+        rows, cols, near = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.lexsort((cols, rows))
+        self._done = bottom
+        self._spans = self._spans[self._spans[:, 0] >= (bottom - _AROUND) * self._scale.factor]
+        return Skeleton(rows[order], cols[order], near[order], bottom, last)
+
+    def _window(
+        self, top: int, bottom: int, left: int, right: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Return rows, columns and surroundings of a window's skeleton pixels."""
+        row, col = top - _AROUND, left - _AROUND
+        mask = self._painted(row, bottom + _AROUND, col, right + _AROUND)
+        if not mask.any():
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 9), np.float32)
+        mask, far = surface(mask, self._scale)
+        rows, cols = np.nonzero(_skeleton(mask)[_AROUND : bottom - row, _AROUND : right - col])
+        rows, cols = rows + _AROUND, cols + _AROUND
+        near = np.stack([far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=1)
+        return rows + row, cols + col, near
+
+    def _painted(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+        """Return working pixels of a rectangle, False outside the scene; a pixel is road when half of it is."""
+        n = self._scale.factor
+        low, high = np.searchsorted(self._spans[:, 0], (top * n, bottom * n))
+        row, start, stop = self._spans[low:high].T
+        start, stop = np.clip(start, left * n, right * n), np.clip(stop, left * n, right * n)
+        edges = np.zeros(((bottom - top) * n, (right - left) * n + 1), np.int8)
+        np.add.at(edges, (row - top * n, start - left * n), 1)
+        np.add.at(edges, (row - top * n, stop - left * n), -1)
+        painted = np.cumsum(edges, axis=1, dtype=np.int8)[:, :-1]
+        if n == 1:
+            return np.asarray(painted, np.bool_)
+        blocks = painted.reshape(bottom - top, n, right - left, n)
+        return np.asarray(2 * blocks.sum((1, 3), dtype=np.int32) >= n * n)
+
+
+def _skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the skeleton of a mask by Lee's method: Zhang's lets diagonal roads of an even width vanish altogether."""
+    thinned: Callable[..., NDArray[np.bool_]] = skeletonize
+    return thinned(mask, method="lee")
