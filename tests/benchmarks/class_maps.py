@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import rasterio
 
 from geoseg.learn.datasets import read_dubai
+from geoseg.pipeline.request import OutputRequest, SegmentRequest
+from geoseg.pipeline.segment import segment
+from tests.benchmarks.scenes import write_rgb
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 _CROP = 512
@@ -18,8 +22,25 @@ _CROP = 512
 
 def real_masks(folder: Path, size: int, seed: int = 0) -> NDArray[np.uint8]:
     """Return (size, size) class values: random crops of the masks of a data set, turned and mirrored."""
+    return _mosaic([image.labels for image in read_dubai(folder)], size, seed)
+
+
+def network_output(folder: Path, size: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return (size, size) class values: the same of what the bundled model makes of the images."""
+    maps = []
+    with tempfile.TemporaryDirectory() as name:
+        scene, classes = Path(name) / "scene.tif", Path(name) / "classes.tif"
+        for image in read_dubai(folder):
+            write_rgb(scene, image.pixels)
+            segment(SegmentRequest(scene, OutputRequest(raster=classes, overwrite=True)))
+            with rasterio.open(classes) as raster:
+                maps.append(raster.read(1))
+    return _mosaic(maps, size, seed)
+
+
+def _mosaic(maps: list[NDArray[np.uint8]], size: int, seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
-    masks = [image.labels for image in read_dubai(folder) if min(image.labels.shape) >= _CROP]
+    masks = [one for one in maps if min(one.shape) >= _CROP]
     whole = np.empty((size, size), np.uint8)
     for row in range(0, size, _CROP):
         for col in range(0, size, _CROP):

@@ -14,6 +14,8 @@ from geoseg.vocabulary import Window
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 
 def write_scene(path: Path, height: int, width: int, seed: int = 7) -> Path:
     """Write a tiled, deflated RGB GeoTIFF of 1 m pixels."""
@@ -38,4 +40,14 @@ def write_scene(path: Path, height: int, width: int, seed: int = 7) -> Path:
         for row in range(0, height, 1024):
             rows = min(1024, height - row)
             scene.write(wide[:, :rows], window=rasterio.windows.Window(0, row, width, rows))
+    return path
+
+
+def write_rgb(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    """Write an image, shape (3, height, width), as a GeoTIFF of 1 m pixels."""
+    profile = {"count": 3, "height": pixels.shape[1], "width": pixels.shape[2], "dtype": "uint8", "crs": "EPSG:32640"}
+    with rasterio.open(
+        path, "w", driver="GTiff", transform=Affine(1, 0, 325000, 0, -1, 2785000), photometric="RGB", **profile
+    ) as scene:
+        scene.write(pixels)
     return path
