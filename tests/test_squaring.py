@@ -121,8 +121,8 @@ def test_a_shape_without_walls_stays_as_it_was():
 
 def test_a_ring_far_from_the_origin_is_fitted_as_well_as_one_near_it():
     ring = np.asarray(turned(ELL, 17).exterior.coords)[:-1]
-    near, main = fitted(ring, np.nan, 6.0)
-    far, other = fitted(ring + 1e6, np.nan, 6.0)
+    near, main = fitted(ring, np.nan, 6.0, False)
+    far, other = fitted(ring + 1e6, np.nan, 6.0, False)
     np.testing.assert_allclose(far - 1e6, near, atol=1e-6)
     assert main == pytest.approx(other, abs=1e-9)
 
@@ -214,11 +214,30 @@ def test_buildings_across_belts_are_squared_as_in_one(belt):
 
 
 def test_what_must_not_move_does_not():
-    classes = drawn(shapely.box(-5, 30.4, 40, 70), size=(100, 100))  # at the frame
-    classes[:, 80:] = NODATA
-    classes[20:50, 60:80] = BUILDING  # at nodata
+    classes = np.full((100, 100), LAND, np.uint8)
+    classes[drawn(turned(BOX, 20), size=classes.shape) == BUILDING] = BUILDING
+    classes[(drawn(turned(BOX, 20), size=classes.shape) == BUILDING) & (np.arange(100) > 60)] = NODATA
+    classes[drawn(shapely.Polygon([(-5, 20), (20, -5), (30, 5), (5, 30)]), size=classes.shape) == BUILDING] = BUILDING
     found, plain = buildings_of(classes), buildings_of(classes, to_square=None)
     assert [p.wkb for p in found] == [p.wkb for p in plain]
+
+
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("angle", [0, 12, 30])
+def test_walls_of_a_building_that_the_scene_cuts_end_on_its_frame(quarter, angle):
+    truth = shapely.affinity.translate(turned(BOX, angle), 0, -48)
+    classes = np.ascontiguousarray(np.rot90(drawn(truth), quarter))
+    found = coverage_of(classes)
+    assert_whole(classes, found)
+    (building,) = found.of_class(BUILDING).geometry
+    seen = np.rot90(rasterio.features.rasterize([in_pixels(building)], out_shape=classes.shape), -quarter)
+    assert (seen == (drawn(truth) == BUILDING)).mean() > 0.995
+    xy = np.asarray(in_pixels(building).exterior.coords)[:-1]
+    angles = corner_angles(building)
+    inner = ((xy > 0) & (xy < 120)).all(axis=1) & (angles > 10)
+    np.testing.assert_allclose(angles[inner], 90, atol=1)
+    assert inner.sum() <= 3
+    assert (~inner & (angles > 1)).sum() == 2
 
 
 def test_attributes_are_those_of_the_pixels():

@@ -23,7 +23,11 @@ _STRAY = 8.0  # pixels; an outline that leaves the old one's box by more would b
 
 
 def likely_rings(
-    points: NDArray[np.int32], first: NDArray[np.int64], face: NDArray[np.int64], prices: Sequence[float]
+    points: NDArray[np.int32],
+    first: NDArray[np.int64],
+    face: NDArray[np.int64],
+    cut: NDArray[np.bool_],
+    prices: Sequence[float],
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the likely rings of faces, in units, and the index of each ring's first vertex; none where there is none.
 
@@ -34,6 +38,7 @@ def likely_rings(
         points: shape (n, 2), vertices of the rings in units, rows counted downwards; not closed.
         first: shape (rings + 1,), index of each ring's first vertex.
         face: shape (rings,), face of each ring, counted from 0.
+        cut: shape (rings,), whether the edge from a ring's last vertex to its first is where the scene ends.
         prices: of a wall, in cubic pixels; the next one is tried where walls were too few to cover the face.
     """
     rank = np.lexsort((_doubled_areas(points, first) >= 0, face))  # exteriors, which turn the other way, come first
@@ -43,7 +48,7 @@ def likely_rings(
     found: Rings = np.empty((0, 2)), np.zeros_like(first)
     wanting = np.ones(len(before), np.bool_)
     for price in prices:
-        new = _fitted_rings(old[0], old[1], of_face, wanting, price)
+        new = _fitted_rings(old[0], old[1], of_face, cut[rank], wanting, price)
         proper = _proper(before, _polygons(_either(old, new, np.diff(new[1]) > 0), of_face))
         proper &= wanting & (np.diff(new[1])[of_face[:-1]] > 0)
         found = _either(found, new, np.repeat(proper, np.diff(of_face)))
@@ -103,7 +108,7 @@ def _picked(xy: Any, first: Any, order: Any) -> Any:
 
 
 @compiled
-def _fitted_rings(xy: Any, first: Any, of_face: Any, wanting: Any, price: Any) -> Any:
+def _fitted_rings(xy: Any, first: Any, of_face: Any, cut: Any, wanting: Any, price: Any) -> Any:
     """Return likely rings for the faces that want some, and the index of each ring's first vertex."""
     rings = [xy[:0] for _ in range(0)]
     begin = np.zeros(first.size, np.int64)
@@ -112,7 +117,7 @@ def _fitted_rings(xy: Any, first: Any, of_face: Any, wanting: Any, price: Any) -
         for ring in range(of_face[f], of_face[f + 1]):
             likely = xy[:0].copy()
             if wanting[f] and (ring == of_face[f] or not np.isnan(main)):
-                likely, direction = fitted(xy[first[ring] : first[ring + 1]], main, price)
+                likely, direction = fitted(xy[first[ring] : first[ring + 1]], main, price, cut[ring])
                 if ring == of_face[f] and len(likely) > 0:
                     main = direction
             rings.append(likely)

@@ -19,19 +19,23 @@ _CORNER = 45  # units; a node this near to a corner is put there
 
 
 @compiled
-def place_nodes(shape: Any, xy: Any) -> Any:
+def place_nodes(shape: Any, xy: Any, pins: Any) -> Any:
     """Return a ring with some vertices set on it, and where in it these are; both empty where their order would change.
 
     Args:
         shape: (vertices, 2) the ring, not closed.
         xy: (nodes, 2) where the nodes lie now, in the order of the ring.
+        pins: (nodes,) the vertex a node belongs to, or -1 where any place will do.
     """
     count = len(shape)
     nodes = len(xy)
     at = np.empty(nodes + 1, np.float64)
     places = np.empty((nodes, 2), np.int64)
     for i in range(nodes):
-        at[i], places[i, 0], places[i, 1] = _nearest(shape, xy[i, 0], xy[i, 1])
+        if pins[i] >= 0:
+            at[i], places[i, 0], places[i, 1] = float(pins[i]), shape[pins[i], 0], shape[pins[i], 1]
+        else:
+            at[i], places[i, 0], places[i, 1] = _nearest(shape, xy[i, 0], xy[i, 1])
     ring = np.empty((count + nodes, 2), np.int64)
     positions = np.empty(nodes + 1, np.int64)
     n = 0
@@ -98,7 +102,8 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
         nodes: number of each arc's first and last node (arcs, 2), -1 without one; half arcs' ends at each node: first
             (nodes + 1,), arc · 2 + 1 if it ends there (ends,); whether a node is only an anchor (nodes,); whether it
             must not move (nodes,), which becomes true for those of rings that are taken.
-        rings: half arcs (n,), first of each ring (rings + 1,).
+        rings: half arcs (n,), first of each ring (rings + 1,), and where a ring's last half arcs run along the scene's
+            frame the number of those before them, else 0 (rings,).
         shapes: xy (m, 2), first of each ring (rings + 1,); none for a ring that stays. They turn as the rings do.
         box: left, top, right, bottom of all rings, a little widened.
 
@@ -108,7 +113,7 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
     """
     xy, first, near = arcs
     node_of, end_first, ends, anchor, frozen = nodes
-    halves, ring_first = rings
+    halves, ring_first, free = rings
     shape_xy, shape_first = shapes
     xy = xy.astype(np.int64)
     index = indexed(xy, first, near, box)
@@ -129,7 +134,7 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
         fits = True
         for k in begins:
             node = node_of[walk[k] // 2, walk[k] & 1]
-            fits = fits and not frozen[node]
+            fits = fits and (not frozen[node] or (free[ring] > 0 and k in (0, free[ring])))
             for other in begins:
                 fits = fits and (other == k or node_of[walk[other] // 2, walk[other] & 1] != node)
         if not fits:
@@ -138,7 +143,14 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
         for i in range(len(begins)):
             half = walk[begins[i]]
             where[i] = xy[first[half // 2 + 1] - 1] if half & 1 else xy[first[half // 2]]
-        new, positions = place_nodes(shape, where)
+        pins = np.full(len(begins), -1, np.int64)
+        if free[ring] > 0:
+            for i in range(len(begins)):
+                if begins[i] == 0:
+                    pins[i] = 0
+                elif begins[i] == free[ring]:
+                    pins[i] = len(shape) - 1
+        new, positions = place_nodes(shape, where, pins)
         if len(new) < 3:
             continue
         for half in walk:

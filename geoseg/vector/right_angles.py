@@ -14,6 +14,7 @@ import numpy as np
 
 from geoseg.vector.compiled import compiled
 
+_FRAME = 4  # the direction of an edge that stays on its line
 _ALONG = 4  # directions: along the main axis, across it, and the two halfway between
 _LONGEST = 256  # edges that one wall may stand for
 _TURNS = 4  # rounds of cutting and turning
@@ -25,22 +26,24 @@ _SAGITTA = 0.15  # pixels between a circle and the polygon that stands for it
 
 
 @compiled
-def fitted(ring: Any, main: Any, price: Any) -> Any:
+def fitted(ring: Any, main: Any, price: Any, cut: Any) -> Any:
     """Return the likely outline of a ring and its main direction.
 
     Args:
         ring: (vertices, 2) float64, not closed, in pixels; at least 3.
         main: main direction in radians to keep, for courtyards; NaN finds one.
         price: of a wall, in cubic pixels; 8 is what a jog of 2 pixels over 8 is worth.
+        cut: whether the last edge, which leads to the first vertex, is where the scene ends: it stays on its line, and
+            is the last edge of what is returned, too.
 
     Returns:
         (vertices, 2) float64, not closed, turning the same way; empty where no outline was found. And the direction.
     """
     origin = ring[0].copy()
-    points = _thinned(ring - origin)
+    points = _thinned(ring - origin, cut)
     given = not np.isnan(main)
     if not given:
-        main = _main_direction(points)
+        main = _main_direction(points, cut)
     empty = np.empty((0, 2), np.float64)
     if len(points) < 3:
         return empty, main
@@ -48,7 +51,7 @@ def fitted(ring: Any, main: Any, price: Any) -> Any:
     ways = np.empty(0, np.int64)
     cost = np.inf
     for turn in range(1 if given else _TURNS):
-        cuts, ways, cost = _cut(points, main, price)
+        cuts, ways, cost = _cut(points, main, price, cut)
         if len(cuts) < 3:
             return empty, main
         if not given and turn + 1 < _TURNS:
@@ -56,7 +59,7 @@ def fitted(ring: Any, main: Any, price: Any) -> Any:
             if abs(turned - main) < 1e-4:
                 break
             main = turned
-    if not given:
+    if not given and not cut:
         circle, strays = _circle(points)
         if strays + 4 * price < _ROUND * cost:
             return circle + origin, main
@@ -64,7 +67,7 @@ def fitted(ring: Any, main: Any, price: Any) -> Any:
 
 
 @compiled
-def _thinned(ring: Any) -> Any:
+def _thinned(ring: Any, cut: Any) -> Any:
     """Return a ring without repeated vertices and without those on straight lines."""
     count = len(ring)
     kept = np.empty((count, 2), np.float64)
@@ -72,17 +75,17 @@ def _thinned(ring: Any) -> Any:
     for i in range(count):
         before, after = ring[i - 1], ring[(i + 1) % count]
         cross = (ring[i, 0] - before[0]) * (after[1] - ring[i, 1]) - (ring[i, 1] - before[1]) * (after[0] - ring[i, 0])
-        if abs(cross) > 1e-9:
+        if abs(cross) > 1e-9 or (cut and (i in (0, count - 1))):
             kept[n] = ring[i]
             n += 1
     return kept[:n].copy()
 
 
 @compiled
-def _main_direction(points: Any) -> Any:
+def _main_direction(points: Any, cut: Any) -> Any:
     """Return the direction, modulo a right angle, that edges have on average, weighted by their squared length."""
     cos = sin = 0.0
-    for i in range(len(points)):
+    for i in range(1 if cut else 0, len(points)):
         dx, dy = points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1]
         angle = 4 * np.arctan2(dy, dx)
         weight = dx * dx + dy * dy
@@ -116,7 +119,7 @@ def _strays(sums: Any, i: Any, j: Any) -> Any:
 
 
 @compiled
-def _cut(points: Any, main: Any, price: Any) -> Any:
+def _cut(points: Any, main: Any, price: Any, cut: Any) -> Any:
     """Return the cheapest cut of a ring: vertices where walls begin, direction of each wall, and the cost.
 
     A first round begins where the longest edge does; a second one at the wall of the first that begins furthest from
@@ -127,6 +130,9 @@ def _cut(points: Any, main: Any, price: Any) -> Any:
     for way in range(_ALONG):
         angle = main + way * np.pi / 4 + np.pi / 2
         sums[way] = _moments(points, np.cos(angle), np.sin(angle))
+    if cut:
+        cuts, ways, cost = _cheapest(sums, 0, -1, count - 1, price)
+        return np.append(cuts, count - 1), np.append(ways, _FRAME), cost
     begin = 0
     longest = -1.0
     for i in range(count):
@@ -138,23 +144,25 @@ def _cut(points: Any, main: Any, price: Any) -> Any:
     for way in range(1, _ALONG):
         if _strays(sums[way], begin, begin + 1) < _strays(sums[first], begin, begin + 1):
             first = way
-    cuts, ways, cost = _cheapest(sums, begin, first, price)
+    cuts, ways, cost = _cheapest(sums, begin, first, count, price)
     if len(cuts) < 3:
         return cuts, ways, cost
     middle = len(cuts) // 2
-    return _cheapest(sums, cuts[middle] % count, ways[middle], price)
+    return _cheapest(sums, cuts[middle] % count, ways[middle], count, price)
 
 
 @compiled
-def _cheapest(sums: Any, begin: Any, first: Any, price: Any) -> Any:
-    """Return the cheapest cut whose first wall begins at a vertex and has a direction."""
-    count = (sums.shape[1] - 1) // 2
+def _cheapest(sums: Any, begin: Any, first: Any, count: Any, price: Any) -> Any:
+    """Return the cheapest cut of some edges, the first of which begins at a vertex.
+
+    A ring's first wall has a given direction, and the last one another; -1 stands for edges that do not close.
+    """
     best = np.full((count + 1, _ALONG), np.inf)
     came = np.full((count + 1, _ALONG), -1, np.int64)  # 4 · vertex + direction of the wall before
     for j in range(1, count + 1):
         for i in range(max(0, j - _LONGEST), j):
             for way in range(_ALONG):
-                if i == 0 and way != first:
+                if i == 0 and way != first and first >= 0:
                     continue
                 cheapest = 0.0
                 origin = 0
@@ -195,6 +203,8 @@ def _turned(points: Any, main: Any, cuts: Any, ways: Any) -> Any:
     count = len(points)
     xx = xy = yy = 0.0
     for k in range(len(cuts)):
+        if ways[k] == _FRAME:
+            continue
         angle = ways[k] * np.pi / 4
         cos, sin = np.cos(angle), np.sin(angle)
         end = cuts[(k + 1) % len(cuts)]
@@ -231,6 +241,9 @@ def _corners(points: Any, main: Any, cuts: Any, ways: Any) -> Any:
     for k in range(walls):
         angle = main + ways[k] * np.pi / 4 + np.pi / 2
         nx, ny = np.cos(angle), np.sin(angle)
+        if ways[k] == _FRAME:
+            upright = 1.0 if points[-1, 0] == points[0, 0] else 0.0
+            nx, ny = upright, 1.0 - upright
         end = cuts[(k + 1) % walls]
         while end <= cuts[k]:
             end += count
@@ -252,6 +265,8 @@ def _corners(points: Any, main: Any, cuts: Any, ways: Any) -> Any:
     for k in range(walls):
         a, b = lines[k - 1], lines[k]
         cross = a[0] * b[1] - a[1] * b[0]
+        if abs(cross) < 0.1:  # a wall along the scene's end
+            return corners[:0].copy()
         corners[k, 0] = (a[2] * b[1] - b[2] * a[1]) / cross
         corners[k, 1] = (a[0] * b[2] - b[0] * a[2]) / cross
     for k in range(walls):

@@ -1,8 +1,8 @@
 """Square buildings: their outlines get straight walls at right angles, and what borders on them follows.
 
 An outline stays as it was where the squared one would cover less than four fifths of both, or would tear the map;
-where it meets the scene's frame, nodata or a cut along cells, which are straight already; and where another squared
-building holds a vertex of it.
+where it meets nodata, a cut along cells, or more than one side of the scene's frame; and where another squared building
+holds a vertex of it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from geoseg.vector.around import Around
 
 REACH = 9
 """Pixels; squaring touches nothing farther from a face's box."""
@@ -53,8 +55,9 @@ def _attempt(
 ) -> tuple[Arcs, NDArray[np.bool_], NDArray[np.int64]]:
     """Square what can be squared; return the arcs, the faces that would have torn the map, and nodes that must stay."""
     around = walk_around(arcs, wanted)
-    points, begin = _points(arcs.xy, arcs.first, around.halves, around.rings)
-    shapes, shape_first = likely_rings(points, begin, around.face, prices)
+    halves, free = _from_the_frame(arcs, around)
+    points, begin = _points(arcs.xy, arcs.first, halves, around.rings, free)
+    shapes, shape_first = likely_rings(points, begin, around.face, free > 0, prices)
     low, high = points.min(axis=0) - REACH * UNITS, points.max(axis=0) + REACH * UNITS
     near = _near(arcs, low, high)
     known, nodes = _nodes(arcs)
@@ -62,7 +65,7 @@ def _attempt(
     xy, stays, drawn, chains, taken = refitted(
         (arcs.xy, arcs.first, near),
         (*nodes, stiff),
-        (around.halves, around.rings),
+        (halves, around.rings, free),
         (shapes, shape_first),
         (*low, *high),
     )
@@ -101,11 +104,43 @@ def beside(arcs: Arcs, late: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return waits
 
 
+def _from_the_frame(arcs: Arcs, around: Around) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Let rings at the scene's frame begin where they leave it.
+
+    Returns:
+        Half arcs, ring by ring; and for each ring at the frame the number of those that come before it, 0 for others.
+    """
+    halves, free = around.halves.copy(), np.zeros(len(around.face), np.int64)
+    outer = arcs.on_frame[halves // 2]
+    for ring in np.unique(np.searchsorted(around.rings, np.flatnonzero(outer), side="right") - 1):
+        here = slice(around.rings[ring], around.rings[ring + 1])
+        inner = ~outer[here]
+        first = int(np.flatnonzero(inner & ~np.roll(inner, 1))[0])
+        halves[here] = np.roll(halves[here], -first)
+        free[ring] = inner.sum()
+    return halves, free
+
+
+def _at_one_side(arcs: Arcs, faces: int) -> NDArray[np.bool_]:
+    """Tell which faces meet the scene's frame in one straight stretch or not at all, shape (faces,)."""
+    outer = np.flatnonzero(arcs.on_frame)
+    face = np.maximum(arcs.left[outer], arcs.right[outer])
+    ends = np.stack((arcs.xy[arcs.first[outer]], arcs.xy[arcs.first[outer + 1] - 1]), axis=1).astype(np.int64)
+    low, high = np.full((faces, 2), np.iinfo(np.int64).max // 4), np.full((faces, 2), np.iinfo(np.int64).min // 4)
+    np.minimum.at(low, face, np.minimum.reduceat(arcs.xy, arcs.first[:-1])[outer])
+    np.maximum.at(high, face, np.maximum.reduceat(arcs.xy, arcs.first[:-1])[outer])
+    length = np.zeros(faces, np.int64)
+    np.add.at(length, face, np.abs(ends[:, 1] - ends[:, 0]).sum(axis=1))
+    extent = np.where(high >= low, high - low, 0)
+    # As long as its box is in one direction, and in the other nothing: neither a corner of the frame nor two stretches.
+    return np.asarray((extent.min(axis=1) == 0) & (extent.sum(axis=1) == length))
+
+
 def _pinned(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell which faces have an outline that must not move, shape (faces,)."""
-    pinned = np.zeros(len(values), np.bool_)
+    pinned = ~_at_one_side(arcs, len(values))
     for side, other in ((arcs.left, arcs.right), (arcs.right, arcs.left)):
-        inner = side != OUTSIDE
+        inner = (side != OUTSIDE) & (other != OUTSIDE)
         beyond = np.append(values, NODATA)[other[inner]]
         pinned[side[inner][(beyond == NODATA) | (beyond == values[side[inner]])]] = True
     return pinned
@@ -165,8 +200,11 @@ def _new_arcs(arcs: Arcs, drawn: NDArray[np.int32], chains: NDArray[np.int64]) -
 
 
 @compiled
-def _points(xy: Any, first: Any, halves: Any, rings: Any) -> Any:
-    """Return the vertices of rings, not closed, and the index of each ring's first, with their number at the end."""
+def _points(xy: Any, first: Any, halves: Any, rings: Any, free: Any) -> Any:
+    """Return the vertices of rings, not closed, and the index of each ring's first, with their number at the end.
+
+    Of half arcs along the frame there is only the vertex where the ring comes to it.
+    """
     most = 0
     for half in halves:
         most += first[half // 2 + 1] - first[half // 2] - 1
@@ -175,10 +213,14 @@ def _points(xy: Any, first: Any, halves: Any, rings: Any) -> Any:
     n = 0
     for ring in range(rings.size - 1):
         begin[ring] = n
-        for half in halves[rings[ring] : rings[ring + 1]]:
+        for k in range(rings[ring], rings[ring + 1]):
+            half = halves[k]
             a, b = first[half // 2], first[half // 2 + 1] - 1
-            for i in range(b - a):
+            count = b - a
+            if free[ring] > 0 and k - rings[ring] >= free[ring]:
+                count = 1 if k - rings[ring] == free[ring] else 0
+            for i in range(count):
                 points[n] = xy[b - i] if half & 1 else xy[a + i]
                 n += 1
     begin[rings.size - 1] = n
-    return points, begin
+    return points[:n].copy(), begin

@@ -74,11 +74,11 @@ def main() -> None:
     for kind, polygons in shapes.items():
         scores, angles = np.concatenate(best[kind]), np.concatenate([turns(polygon) for polygon in polygons])
         right = np.abs(angles - 90) < 5
-        rate = len(polygons) / seconds[kind]
+        rate, vertices = len(polygons) / seconds[kind], len(angles) / len(polygons)
         print(
             f"{kind}: {len(polygons)} polygons, truth {scores.mean():.4f}, "
             f"matched {scores[scores > 0.5].mean():.4f}, "
-            f"right {right[angles > _CORNER].mean():.1%} ({right.mean():.1%}), {len(angles) / len(polygons):.1f} vertices, "
+            f"right {right[angles > _CORNER].mean():.1%} ({right.mean():.1%}), {vertices:.1f} vertices, "
             f"{np.sum(~shapely.is_valid(polygons))} invalid, overlap {overlaps[kind]:.2f} m², {rate:.0f} a second"
         )
 
