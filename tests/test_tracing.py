@@ -194,7 +194,7 @@ def test_belts_are_traced_at_once_and_alike():
 
 
 def test_the_tracer_warms_up_without_a_word():
-    warm._trace_something()
+    warm._trace_something(square=False)
     warm.warm_up().join()
 
 

@@ -51,6 +51,7 @@ def polygons_of(
     strip=None,
     belt=None,
     split_px=0,
+    smooth=False,
     to_square=None,
     threads=1,
 ):
@@ -68,7 +69,7 @@ def polygons_of(
                 rows,
                 grid or grid_of(classes),
                 DEFAULT_LEGEND,
-                Tracing(min_area_m2, simplify_px, split_px, to_square, threads),
+                Tracing(min_area_m2, simplify_px, split_px, smooth, to_square, threads),
             )
         )
     return Polygons(*(np.concatenate([getattr(b, name) for b in batches]) for name in Polygons.__slots__))

@@ -32,6 +32,11 @@ def vector_options(areas: str) -> Callable[[Callable[..., Any]], Callable[..., A
             help="How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly.",
         ),
         click.option(
+            "--smooth",
+            is_flag=True,
+            help="Round outlines by cutting their corners; neighbours stay neighbours.",
+        ),
+        click.option(
             "--regularize",
             is_flag=True,
             help="Give buildings straight walls at right angles where these cover what was seen; "
@@ -71,6 +76,7 @@ def vectors_from(given: Mapping[str, Any]) -> VectorRequest:
         simplify_px=given["simplify_px"],
         split_px=given["split_grid"] or 0,
         attributes=given["attributes"],
+        smooth=given["smooth"],
         regularize=given["regularize"],
         centerlines=given["centerlines"],
     )

@@ -65,6 +65,8 @@ class VectorRequest:
     """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
     attributes: str | None = None
     """Comma list of further fields, see ``geoseg.vector.attributes``; None for none."""
+    smooth: bool = False
+    """Whether the corners of outlines are cut."""
     regularize: bool = False
     """Whether buildings get right angles."""
     centerlines: bool = False
@@ -74,8 +76,8 @@ class VectorRequest:
         """Return what layers should say about their making."""
         smallest = {legend.by_value(value).name: area for value, area in least.items()}
         said: dict[str, Any] = {"min_area_m2": smallest, "simplify_px": self.simplify_px}
-        further = {"split_px": self.split_px, "regularize": self.regularize, "centerlines": self.centerlines}
-        return said | {name: value for name, value in further.items() if value}
+        further = ("split_px", "smooth", "regularize", "centerlines")
+        return said | {name: getattr(self, name) for name in further if getattr(self, name)}
 
 
 @dataclass(frozen=True, slots=True)

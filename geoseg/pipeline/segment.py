@@ -67,7 +67,7 @@ def segment(
             from geoseg.pipeline.traced import write_traced
             from geoseg.vector.warm import warm_up
 
-            warm_up()
+            warm_up(square=request.vectors.regularize)
         plan = make_plan(request, scene, model.card)
         classifier = Classifier.of(request, plan, model)
         report = _report(request, plan, model, classifier.network, scene.stretch.text)

@@ -47,6 +47,7 @@ def tracing(vectors: VectorRequest, legend: Legend, threads: int | None) -> Trac
         least_areas(vectors.min_area_m2, legend),
         vectors.simplify_px,
         vectors.split_px,
+        vectors.smooth,
         class_called(legend, "building", "--regularize").value if vectors.regularize else None,
         threads or os.cpu_count() or 1,
     )

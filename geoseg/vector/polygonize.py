@@ -37,6 +37,8 @@ class Tracing:
     """How far outlines may stray from the pixels' borders, in pixels; 0 follows them exactly."""
     split_px: int = 0
     """Size of the cells of a grid along which polygons are cut, in pixels; 0 cuts none."""
+    smooth: bool = False
+    """Whether corners are cut, see `geoseg.vector.smooth`."""
     to_square: int | None = None
     """A class whose polygons get right angles, see `geoseg.vector.squaring`; None for none."""
     threads: int = 1
@@ -76,7 +78,8 @@ def polygonize(
     runs = (Runs.of(part.classes, part.confidence, tracing.split_px) for strip in strips for part in _parts(strip))
     sieved = _shown(sieve(runs, least), also)
     faces = Faces(tracing.to_square)
-    for traced in in_threads(partial(trace, tolerance_px=tracing.simplify_px), belts(sieved), tracing.threads):
+    draw = partial(trace, tolerance_px=tracing.simplify_px, smoothed=tracing.smooth, square=tracing.to_square)
+    for traced in in_threads(draw, belts(sieved), tracing.threads):
         _check(traced.values, legend)
         finished = faces.add(traced)
         geometry = finished.outlines.polygons(grid.transform)

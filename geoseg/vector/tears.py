@@ -82,13 +82,13 @@ def _others_follow(index: Any, xy: Any, first: Any, old: Any, new: Any, others: 
             old, (before[i, 0] + was[0]) / 2, (before[i, 1] + was[1]) / 2
         ):
             return False
-        if _sweeps(index, p, t, before[i]):
+        if sweeps(index, p, t, before[i]):
             return False
     return True
 
 
 @compiled
-def _sweeps(index: Any, a: Any, b: Any, c: Any) -> Any:
+def sweeps(index: Any, a: Any, b: Any, c: Any) -> Any:
     """Tell whether an end of a piece lies in a triangle, its first corner aside."""
     pieces, counts, entries, cells, place, _, _ = index
     left, right, top, bottom = block(

@@ -11,6 +11,7 @@ from geoseg.vector.arcs import UNITS, follow
 from geoseg.vector.cracks import find_cracks
 from geoseg.vector.merging import sums
 from geoseg.vector.simplify import simplify
+from geoseg.vector.smooth import smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,12 +40,14 @@ class Traced:
     """Row where the next belt begins; None where none follows."""
 
 
-def trace(belt: Belt, tolerance_px: float) -> Traced:
+def trace(belt: Belt, tolerance_px: float, smoothed: bool = False, square: int | None = None) -> Traced:
     """Return the arcs of a belt, simplified, and its faces.
 
     Args:
         belt: its rows.
         tolerance_px: see `geoseg.vector.simplify.simplify`.
+        smoothed: whether corners are cut, see `geoseg.vector.smooth`.
+        square: a class that will be squared, and is not smoothed; None for none.
     """
     runs = belt.runs
     cracks = find_cracks(runs, belt.top - belt.above, above=belt.above, below=belt.below)
@@ -53,6 +56,9 @@ def trace(belt: Belt, tolerance_px: float) -> Traced:
     inner = slice(runs.first[int(belt.above)], len(cracks.face))
     values = np.zeros(cracks.faces, np.uint8)
     values[cracks.face] = runs.values[: len(cracks.face)]
+    if smoothed:
+        of_square = np.append(values == square, False)
+        arcs = smooth(arcs, of_square[arcs.left] | of_square[arcs.right])
     face = cracks.face[inner]
     percents, counted = (sums(face, cracks.faces, part[inner]) for part in (runs.percents, runs.counted))
     return Traced(

@@ -14,18 +14,18 @@ _LEGEND = Legend((MapClass(1, "a", "a", "#000000", "#000000"), MapClass(2, "b", 
 _LOCAL = 'ENGCRS["local",EDATUM["local"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
 
 
-def warm_up() -> threading.Thread:
-    """Trace a few pixels in a thread of its own; nobody need wait for it."""
-    thread = threading.Thread(target=_trace_something, daemon=True)
+def warm_up(*, square: bool = False) -> threading.Thread:
+    """Trace a few pixels, and square them where that is wanted, in a thread of its own; nobody need wait for it."""
+    thread = threading.Thread(target=_trace_something, args=(square,), daemon=True)
     thread.start()
     return thread
 
 
-def _trace_something() -> None:
+def _trace_something(square: bool) -> None:
     classes = np.ones((12, 12), np.uint8)
     classes[2:9, 3:8] = 2
     classes[10, 10] = 2
     rows = [ClassRows(0, classes, classes)]
     grid = Grid(_LOCAL, Affine(1, 0, 0, 0, -1, 0), *classes.shape)
-    for _ in polygonize(rows, grid, _LEGEND, Tracing({2: 5.0}, 0.75)):
+    for _ in polygonize(rows, grid, _LEGEND, Tracing({2: 5.0}, 0.75, to_square=2 if square else None)):
         pass
