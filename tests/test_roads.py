@@ -26,6 +26,7 @@ from geoseg.roads.clip import clipped_lines
 from geoseg.roads.paths import follow
 from geoseg.roads.scale import Scale
 from geoseg.roads.trace import Centerlines
+from geoseg.roads.yards import without_yards
 from geoseg.vector.runs import Runs
 from geoseg.vocabulary import DEFAULT_LEGEND, Grid, Legend, Lines, MapClass
 
@@ -256,6 +257,86 @@ def test_a_yard_is_no_road_and_a_street_by_itself_is():
 def test_nothing_at_all():
     lines = traced(np.full((50, 50), 5, np.uint8))
     assert len(lines.geometry) == len(lines.width_m) == 0
+
+
+# --- yards
+
+
+def kept(classes, **how):
+    """Return what is left without yards, in pixels."""
+    grid = grid_of(classes)
+    return in_pixels(without_yards(traced(classes, **how), grid), grid)
+
+
+def box(left, top, right, bottom):
+    return shapely.box(left, top, right, bottom).exterior
+
+
+STREET = shapely.LineString([(0, 150), (300, 150)])
+
+
+@pytest.mark.parametrize(
+    "yard",
+    [
+        [box(120, 40, 160, 80)],  # joins nothing
+        [box(120, 80, 160, 120), shapely.LineString([(140, 120), (140, 150)])],  # at the end of a stub
+        [box(120, 110, 160, 150)],  # beside the street
+        [box(120, 80, 160, 120), box(160, 80, 200, 120), shapely.LineString([(140, 120), (140, 150)])],
+        [shapely.LineString([(140, 150), (140, 125), (100, 125), (100, 90), (138, 90), (138, 112)])],  # nearly around
+        [shapely.LineString([(200, 40), (200, 80)])],  # short, and joins nothing
+    ],
+)
+def test_yards_leave_only_the_street(yard):
+    (line,) = kept(painted((220, 300), [(STREET, 9), *((part, 5) for part in yard)]))
+    assert shapely.hausdorff_distance(line, STREET) < 4
+
+
+def test_a_roundabout_stays():
+    ring = shapely.Point(150, 110).buffer(22).exterior
+    joints = [((172, 110), (300, 110)), ((150, 132), (150, 220)), ((128, 110), (0, 110))]
+    arms = [shapely.LineString(ends) for ends in joints]
+    found = kept(painted((220, 300), [(part, 7) for part in (ring, *arms)]))
+    assert len(found) == 6
+    (area,) = shapely.polygonize(found).geoms
+    assert area.area == pytest.approx(np.pi * 22**2, rel=0.15)
+
+
+def test_a_street_around_a_block_stays():
+    block = box(100, 50, 200, 120)
+    found = kept(painted((220, 300), [(STREET, 9), (block, 6), (shapely.LineString([(150, 120), (150, 150)]), 6)]))
+    assert len(found) == 4
+    (area,) = shapely.polygonize(found).geoms
+    assert area.area == pytest.approx(7000, rel=0.1)
+
+
+def test_a_square_that_a_street_goes_through_stays():
+    square = box(130, 130, 170, 170)
+    street = shapely.difference(STREET, shapely.box(130, 130, 170, 170))
+    assert len(kept(painted((300, 300), [(street, 7), (square, 7)]))) == 4
+
+
+def test_dead_ends_stay_where_they_are_streets():
+    roads = [(STREET, 9), (shapely.LineString([(60, 150), (60, 100)]), 6)]
+    roads += [(shapely.LineString([(140, 150), (140, 100), (190, 100)]), 6)]  # around a corner
+    roads += [(shapely.LineString([(240, 150), (240, 209)]), 10)]  # short, but on at the frame
+    assert len(kept(painted((210, 300), roads))) == 7
+
+
+def test_a_turning_loop_leaves_its_street():
+    loop = shapely.Point(150, 50).buffer(12).exterior
+    found = kept(painted((220, 300), [(STREET, 9), (loop, 6), (shapely.LineString([(150, 62), (150, 150)]), 6)]))
+    assert len(found) == 3
+    assert min(line.bounds[1] for line in found) == pytest.approx(62, abs=6)
+
+
+def test_yards_do_not_depend_on_belts(monkeypatch):
+    monkeypatch.setattr("geoseg.roads.thin._WINDOW", 150)
+    classes = town(seed=2)
+    whole = kept(classes, belt=100_000)
+    assert 3 < len(whole) < len(traced(classes).geometry)
+    check_network(whole)
+    for belt in (97, 210):
+        assert shapely.to_wkb(kept(classes, belt=belt)).tolist() == shapely.to_wkb(whole).tolist()
 
 
 # --- belts, strips, scales, units
