@@ -515,7 +515,7 @@ def test_only_a_geopackage_can_hold_the_layer(tmp_path, ending):
 
 
 def test_the_missing_package_is_named_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiring, "find_spec", lambda name: None if name == "skimage" else name)
+    monkeypatch.setattr(wiring, "find_spec", lambda name: None if name == "scipy" else name)
     with pytest.raises(UsageError, match=r"pip install 'geoseg\[roads\]'"):
         vectorize(VectorizeRequest(tmp_path / "no.tif", tmp_path / "map.gpkg", vectors=VectorRequest(centerlines=True)))
 

@@ -30,8 +30,8 @@ def check_centerlines(out: Path | None) -> None:
     if out is None or driver_of(out) != "GPKG":
         found = "no --out is given" if out is None else f"{out} has no layers"
         raise UsageError(f"--centerlines adds a layer to a GeoPackage, and {found}; give an --out that ends in .gpkg")
-    if find_spec("skimage") is None or find_spec("scipy") is None:
-        raise UsageError("--centerlines needs scikit-image; type: pip install 'geoseg[roads]'")
+    if find_spec("scipy") is None:
+        raise UsageError("--centerlines needs scipy; type: pip install 'geoseg[roads]'")
 
 
 def road_class(legend: Legend) -> MapClass:

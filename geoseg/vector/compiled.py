@@ -23,7 +23,7 @@ Function = TypeVar("Function", bound="Callable[..., object]")
 
 _HERE = Path(__file__).parent
 _CONSTANTS = _HERE.parent / "vocabulary.py"
-_SKELETONS = _HERE.parent / "roads" / "paths.py"
+_ROADS = _HERE.parent / "roads"
 
 
 def compiled(function: Function) -> Function:
@@ -43,7 +43,7 @@ def compiled(function: Function) -> Function:
 def _folder() -> Path:
     """Return where compiled code is kept: beside the package, or where the user's caches are."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in (*sorted(_HERE.glob("*.py")), _SKELETONS, _CONSTANTS):
+    for path in (*sorted(_HERE.glob("*.py")), *sorted(_ROADS.glob("*.py")), _CONSTANTS):
         digest.update(path.read_bytes())
     name = f"geoseg-{digest.hexdigest()}"
     beside = _HERE / "__pycache__" / name
