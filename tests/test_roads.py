@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -17,12 +18,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from geoseg.cli.main import geoseg
 from geoseg.cli.vectorize import command
 from geoseg.errors import UsageError
 from geoseg.pipeline import centerlines as wiring
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 from geoseg.roads.clip import clipped_lines
+from geoseg.roads.distance import distances
+from geoseg.roads.lee import thinned
 from geoseg.roads.paths import follow
 from geoseg.roads.scale import Scale
 from geoseg.roads.trace import Centerlines
@@ -291,6 +295,12 @@ def test_yards_leave_only_the_street(yard):
     assert shapely.hausdorff_distance(line, STREET) < 4
 
 
+@pytest.mark.parametrize(("width", "left"), [(3, 1), (5, 3)])
+def test_a_driveway_is_narrower_than_a_street(width, left):
+    way = shapely.LineString([(200.5, 80), (200.5, 150)])
+    assert len(kept(painted((220, 300), [(STREET, 9), (way, width)]))) == left
+
+
 def test_a_roundabout_stays():
     ring = shapely.Point(150, 110).buffer(22).exterior
     joints = [((172, 110), (300, 110)), ((150, 132), (150, 220)), ((128, 110), (0, 110))]
@@ -351,6 +361,22 @@ def test_belts_leave_no_trace(seed, monkeypatch):
     assert len(whole.geometry) > 15
     for belt in (97, 210):
         assert bytes_of(traced(classes, belt=belt)) == bytes_of(whole)
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+def test_roads_along_a_seam_leave_no_trace(shift):
+    row = 96 + shift
+    roads = [
+        (shapely.LineString([(0, row), (300, row)]), 6),
+        (shapely.LineString([(40, 0), (40, 200)]), 5),
+        (shapely.LineString([(90, row - 4), (260, row + 4)]), 9),
+        (shapely.Point(150, row).buffer(40).exterior, 5),
+        (shapely.LineString([(220, row), (220, 200)]), 4),
+    ]
+    classes = painted((200, 300), roads)
+    whole = traced(classes, belt=100_000)
+    check_network(whole.geometry)
+    assert bytes_of(traced(classes, belt=96)) == bytes_of(whole)
 
 
 def test_strips_leave_no_trace():
@@ -433,6 +459,19 @@ def test_paths_of_a_skeleton_are_followed_between_its_nodes():
         [(2, 2), (3, 2)],
         [(2, 5), (2, 6), (3, 6), (3, 5), (2, 5)],
     ]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.floats(0.05, 0.95), st.integers(0, 4))
+def test_thinning_and_distances_are_those_of_others(seed, height, width, share, smooth):
+    from scipy import ndimage
+    from skimage.morphology import skeletonize
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((height, width)), smooth)
+    mask = noise < np.quantile(noise, share)
+    np.testing.assert_array_equal(thinned(mask), skeletonize(mask, method="lee"))
+    expected = ndimage.distance_transform_edt(mask, sampling=(1.5, 1)) * 0.5
+    np.testing.assert_allclose(distances(mask, Scale(1, 0.75, 0.5)), expected, rtol=1e-6)
 
 
 # --- the layer
@@ -529,6 +568,26 @@ def test_a_legend_without_roads_is_refused(tmp_path):
     taken = Legend((*DEFAULT_LEGEND, MapClass(9, "axis", "Road_Centerlines", "#000000", "#000000")))
     with pytest.raises(UsageError, match="already"):
         wiring.road_class(taken)
+
+
+@pytest.mark.parametrize("shape", ["bounds", "aoi"])
+def test_segment_draws_the_streets_of_an_area(tmp_path, shape):
+    sample = Path(__file__).parents[1] / "sample_data"
+    area = shapely.box(325100, 2784400, 325300, 2784600)
+    asked = ["--bounds", *map(str, area.bounds)]
+    if shape == "aoi":
+        area = shapely.Polygon([(325100, 2784400), (325300, 2784420), (325200, 2784600)])
+        geopandas.GeoSeries([area], crs=UTM).to_file(tmp_path / "area.gpkg")
+        asked = ["--aoi", str(tmp_path / "area.gpkg")]
+    out = tmp_path / "map.gpkg"
+    words = ["segment", str(sample / "scene.tif"), "--out", str(out), "--centerlines", *asked]
+    done = CliRunner().invoke(geoseg, words)
+    assert done.exit_code == 0, done.output
+    lines = geopandas.read_file(out, layer="road_centerlines").geometry
+    assert lines.within(area.buffer(1.5)).all()  # an area is cut along pixels where these are the network's
+    true = geopandas.read_file(sample / "reference.gpkg", layer="road_centerlines").intersection(area).union_all()
+    assert true.intersection(lines.buffer(5).union_all()).length > 0.75 * true.length
+    assert lines.length.sum() < 1.25 * true.length
 
 
 def test_lines_are_cut_along_a_border():

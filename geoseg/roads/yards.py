@@ -26,6 +26,8 @@ YARD_M2 = 2500.0
 _DETOUR = 1.5  # a way around a yard is so much longer than the street that it leaves and comes back to
 _STUBBY = 3.0  # widths; a shorter dead end is a place beside the street
 _ALONE_M = 60.0  # lines that together are shorter, and join nothing, lead through a yard
+_DRIVEWAY_M = 4.0  # two cars cannot pass on what is narrower; a dead end like that leads to one house,
+_WAY_IN_M = 100.0  # unless it is longer than this, twice a yard's side
 _CURLED = 1.5  # a dead end within a yard's area and so much longer than its extent goes around; an L's is at most 1.42
 
 
@@ -96,7 +98,9 @@ class _Survey:
             lines = [self.streets.lines[number] for number in numbers]
             goes_on = any(spot in self._frame for line in lines for spot in line.ends)
             length = sum(line.length_m for line in lines)
-            if not goes_on and (length < _ALONE_M or self._is_curled([line.xy for line in lines], length)):
+            narrow = all(line.width_m < _DRIVEWAY_M for line in lines)
+            short = length < (_WAY_IN_M if narrow else _ALONE_M)
+            if not goes_on and (short or self._is_curled([line.xy for line in lines], length)):
                 self.streets.take(sorted(numbers))
 
     def _taken(self, ring: list[int], across_m: float) -> set[int]:
@@ -138,11 +142,12 @@ class _Survey:
         return len(ends) == 1 and ends[0] not in self._frame and line.length_m < length_m
 
     def _is_no_street(self, number: int) -> bool:
-        """Tell whether a dead end is hardly longer than wide, or comes back from around a yard."""
+        """Tell whether a dead end is a driveway, is hardly longer than wide, or comes back from around a yard."""
         line = self.streets.lines[number]
         if not self._is_short(number, np.inf):
             return False
-        return line.length_m < _STUBBY * line.width_m or self._is_curled([line.xy], line.length_m)
+        longest = max(_STUBBY * line.width_m, _WAY_IN_M if line.width_m < _DRIVEWAY_M else 0.0)
+        return line.length_m < longest or self._is_curled([line.xy], line.length_m)
 
     def _is_curled(self, lines: list[NDArray[np.float64]], length_m: float) -> bool:
         """Tell whether lines lie within the area of a yard and are much longer than that extends."""
