@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -17,15 +18,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from geoseg.cli.main import geoseg
 from geoseg.cli.vectorize import command
 from geoseg.errors import UsageError
 from geoseg.pipeline import centerlines as wiring
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 from geoseg.roads.clip import clipped_lines
+from geoseg.roads.distance import distances
+from geoseg.roads.lee import thinned
 from geoseg.roads.paths import follow
 from geoseg.roads.scale import Scale
 from geoseg.roads.trace import Centerlines
+from geoseg.roads.yards import without_yards
 from geoseg.vector.runs import Runs
 from geoseg.vocabulary import DEFAULT_LEGEND, Grid, Legend, Lines, MapClass
 
@@ -258,6 +263,92 @@ def test_nothing_at_all():
     assert len(lines.geometry) == len(lines.width_m) == 0
 
 
+# --- yards
+
+
+def kept(classes, **how):
+    """Return what is left without yards, in pixels."""
+    grid = grid_of(classes)
+    return in_pixels(without_yards(traced(classes, **how), grid), grid)
+
+
+def box(left, top, right, bottom):
+    return shapely.box(left, top, right, bottom).exterior
+
+
+STREET = shapely.LineString([(0, 150), (300, 150)])
+
+
+@pytest.mark.parametrize(
+    "yard",
+    [
+        [box(120, 40, 160, 80)],  # joins nothing
+        [box(120, 80, 160, 120), shapely.LineString([(140, 120), (140, 150)])],  # at the end of a stub
+        [box(120, 110, 160, 150)],  # beside the street
+        [box(120, 80, 160, 120), box(160, 80, 200, 120), shapely.LineString([(140, 120), (140, 150)])],
+        [shapely.LineString([(140, 150), (140, 125), (100, 125), (100, 90), (138, 90), (138, 112)])],  # nearly around
+        [shapely.LineString([(200, 40), (200, 80)])],  # short, and joins nothing
+    ],
+)
+def test_yards_leave_only_the_street(yard):
+    (line,) = kept(painted((220, 300), [(STREET, 9), *((part, 5) for part in yard)]))
+    assert shapely.hausdorff_distance(line, STREET) < 4
+
+
+@pytest.mark.parametrize(("width", "left"), [(3, 1), (5, 3)])
+def test_a_driveway_is_narrower_than_a_street(width, left):
+    way = shapely.LineString([(200.5, 80), (200.5, 150)])
+    assert len(kept(painted((220, 300), [(STREET, 9), (way, width)]))) == left
+
+
+def test_a_roundabout_stays():
+    ring = shapely.Point(150, 110).buffer(22).exterior
+    joints = [((172, 110), (300, 110)), ((150, 132), (150, 220)), ((128, 110), (0, 110))]
+    arms = [shapely.LineString(ends) for ends in joints]
+    found = kept(painted((220, 300), [(part, 7) for part in (ring, *arms)]))
+    assert len(found) == 6
+    (area,) = shapely.polygonize(found).geoms
+    assert area.area == pytest.approx(np.pi * 22**2, rel=0.15)
+
+
+def test_a_street_around_a_block_stays():
+    block = box(100, 50, 200, 120)
+    found = kept(painted((220, 300), [(STREET, 9), (block, 6), (shapely.LineString([(150, 120), (150, 150)]), 6)]))
+    assert len(found) == 4
+    (area,) = shapely.polygonize(found).geoms
+    assert area.area == pytest.approx(7000, rel=0.1)
+
+
+def test_a_square_that_a_street_goes_through_stays():
+    square = box(130, 130, 170, 170)
+    street = shapely.difference(STREET, shapely.box(130, 130, 170, 170))
+    assert len(kept(painted((300, 300), [(street, 7), (square, 7)]))) == 4
+
+
+def test_dead_ends_stay_where_they_are_streets():
+    roads = [(STREET, 9), (shapely.LineString([(60, 150), (60, 100)]), 6)]
+    roads += [(shapely.LineString([(140, 150), (140, 100), (190, 100)]), 6)]  # around a corner
+    roads += [(shapely.LineString([(240, 150), (240, 209)]), 10)]  # short, but on at the frame
+    assert len(kept(painted((210, 300), roads))) == 7
+
+
+def test_a_turning_loop_leaves_its_street():
+    loop = shapely.Point(150, 50).buffer(12).exterior
+    found = kept(painted((220, 300), [(STREET, 9), (loop, 6), (shapely.LineString([(150, 62), (150, 150)]), 6)]))
+    assert len(found) == 3
+    assert min(line.bounds[1] for line in found) == pytest.approx(62, abs=6)
+
+
+def test_yards_do_not_depend_on_belts(monkeypatch):
+    monkeypatch.setattr("geoseg.roads.thin._WINDOW", 150)
+    classes = town(seed=2)
+    whole = kept(classes, belt=100_000)
+    assert 3 < len(whole) < len(traced(classes).geometry)
+    check_network(whole)
+    for belt in (97, 210):
+        assert shapely.to_wkb(kept(classes, belt=belt)).tolist() == shapely.to_wkb(whole).tolist()
+
+
 # --- belts, strips, scales, units
 
 
@@ -270,6 +361,22 @@ def test_belts_leave_no_trace(seed, monkeypatch):
     assert len(whole.geometry) > 15
     for belt in (97, 210):
         assert bytes_of(traced(classes, belt=belt)) == bytes_of(whole)
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+def test_roads_along_a_seam_leave_no_trace(shift):
+    row = 96 + shift
+    roads = [
+        (shapely.LineString([(0, row), (300, row)]), 6),
+        (shapely.LineString([(40, 0), (40, 200)]), 5),
+        (shapely.LineString([(90, row - 4), (260, row + 4)]), 9),
+        (shapely.Point(150, row).buffer(40).exterior, 5),
+        (shapely.LineString([(220, row), (220, 200)]), 4),
+    ]
+    classes = painted((200, 300), roads)
+    whole = traced(classes, belt=100_000)
+    check_network(whole.geometry)
+    assert bytes_of(traced(classes, belt=96)) == bytes_of(whole)
 
 
 def test_strips_leave_no_trace():
@@ -354,6 +461,19 @@ def test_paths_of_a_skeleton_are_followed_between_its_nodes():
     ]
 
 
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 60), st.floats(0.05, 0.95), st.integers(0, 4))
+def test_thinning_and_distances_are_those_of_others(seed, height, width, share, smooth):
+    from scipy import ndimage
+    from skimage.morphology import skeletonize
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((height, width)), smooth)
+    mask = noise < np.quantile(noise, share)
+    np.testing.assert_array_equal(thinned(mask), skeletonize(mask, method="lee"))
+    expected = ndimage.distance_transform_edt(mask, sampling=(1.5, 1)) * 0.5
+    np.testing.assert_allclose(distances(mask, Scale(1, 0.75, 0.5)), expected, rtol=1e-6)
+
+
 # --- the layer
 
 
@@ -434,7 +554,7 @@ def test_only_a_geopackage_can_hold_the_layer(tmp_path, ending):
 
 
 def test_the_missing_package_is_named_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiring, "find_spec", lambda name: None if name == "skimage" else name)
+    monkeypatch.setattr(wiring, "find_spec", lambda name: None if name == "scipy" else name)
     with pytest.raises(UsageError, match=r"pip install 'geoseg\[roads\]'"):
         vectorize(VectorizeRequest(tmp_path / "no.tif", tmp_path / "map.gpkg", vectors=VectorRequest(centerlines=True)))
 
@@ -448,6 +568,26 @@ def test_a_legend_without_roads_is_refused(tmp_path):
     taken = Legend((*DEFAULT_LEGEND, MapClass(9, "axis", "Road_Centerlines", "#000000", "#000000")))
     with pytest.raises(UsageError, match="already"):
         wiring.road_class(taken)
+
+
+@pytest.mark.parametrize("shape", ["bounds", "aoi"])
+def test_segment_draws_the_streets_of_an_area(tmp_path, shape):
+    sample = Path(__file__).parents[1] / "sample_data"
+    area = shapely.box(325100, 2784400, 325300, 2784600)
+    asked = ["--bounds", *map(str, area.bounds)]
+    if shape == "aoi":
+        area = shapely.Polygon([(325100, 2784400), (325300, 2784420), (325200, 2784600)])
+        geopandas.GeoSeries([area], crs=UTM).to_file(tmp_path / "area.gpkg")
+        asked = ["--aoi", str(tmp_path / "area.gpkg")]
+    out = tmp_path / "map.gpkg"
+    words = ["segment", str(sample / "scene.tif"), "--out", str(out), "--centerlines", *asked]
+    done = CliRunner().invoke(geoseg, words)
+    assert done.exit_code == 0, done.output
+    lines = geopandas.read_file(out, layer="road_centerlines").geometry
+    assert lines.within(area.buffer(1.5)).all()  # an area is cut along pixels where these are the network's
+    true = geopandas.read_file(sample / "reference.gpkg", layer="road_centerlines").intersection(area).union_all()
+    assert true.intersection(lines.buffer(5).union_all()).length > 0.75 * true.length
+    assert lines.length.sum() < 1.25 * true.length
 
 
 def test_lines_are_cut_along_a_border():

@@ -5,19 +5,20 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geoseg.errors import UsageError
 from geoseg.layers.centerlines import LAYER, append_lines, line_records
 from geoseg.layers.vector import driver_of
 from geoseg.pipeline.roles import class_called
+from geoseg.vocabulary import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-
     from geoseg.vector.runs import Runs
-    from geoseg.vocabulary import Grid, Legend, Lines, MapClass, Polygons
+    from geoseg.vocabulary import Grid, Legend, MapClass, Polygons
 
 
 def check_centerlines(out: Path | None) -> None:
@@ -29,8 +30,8 @@ def check_centerlines(out: Path | None) -> None:
     if out is None or driver_of(out) != "GPKG":
         found = "no --out is given" if out is None else f"{out} has no layers"
         raise UsageError(f"--centerlines adds a layer to a GeoPackage, and {found}; give an --out that ends in .gpkg")
-    if find_spec("skimage") is None or find_spec("scipy") is None:
-        raise UsageError("--centerlines needs scikit-image; type: pip install 'geoseg[roads]'")
+    if find_spec("scipy") is None:
+        raise UsageError("--centerlines needs scipy; type: pip install 'geoseg[roads]'")
 
 
 def road_class(legend: Legend) -> MapClass:
@@ -61,37 +62,31 @@ class CenterlineLayer:
         self._grid = grid
         self._border = border
         self._tracing = Centerlines(grid, self._class.value)
-        self._records: list[pa.RecordBatch] = []
-        self._features = 0
-        self._length_m = 0.0
+        self._lines: list[Lines] = []
 
     def see(self, runs: Runs) -> None:
         """Take the next sieved rows."""
-        self._keep(self._tracing.add(runs))
+        self._lines += self._tracing.add(runs)
 
     def after(self, polygons: Iterable[Polygons]) -> Iterator[Polygons]:
         """Pass polygons on; when there are no more, no more rows will come."""
         yield from polygons
-        self._keep(self._tracing.finish())
+        self._lines += self._tracing.finish()
 
     def write(self, path: Path) -> dict[str, Any]:
         """Add the layer to a GeoPackage and return what a report says of it; raises OutputError."""
-        append_lines(path, self._records, self._grid.crs)
+        from geoseg.roads.clip import clipped_lines
+        from geoseg.roads.yards import without_yards
+
+        columns = ("geometry", "width_m", "length_m")
+        lines = Lines(*(np.concatenate([getattr(some, name) for some in self._lines]) for name in columns))
+        lines = without_yards(lines, self._grid)
+        if self._border is not None:
+            lines = clipped_lines(lines, self._border, self._grid)
+        append_lines(path, line_records(lines), self._grid.crs)
         return {
             "name": LAYER,
             "class": self._class.name,
-            "features": self._features,
-            "length_m": round(self._length_m, 2),
+            "features": len(lines.geometry),
+            "length_m": round(float(lines.length_m.sum()), 2),
         }
-
-    def _keep(self, found: Iterable[Lines]) -> None:
-        for lines in found:
-            kept = lines
-            if self._border is not None:
-                from geoseg.roads.clip import clipped_lines
-
-                kept = clipped_lines(lines, self._border, self._grid)
-            if len(kept.geometry):
-                self._records.append(line_records(kept))
-                self._features += len(kept.geometry)
-                self._length_m += float(kept.length_m.sum())

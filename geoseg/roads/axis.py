@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from geoseg.vector.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,33 +43,72 @@ def refined(pixels: NDArray[np.int64], near: NDArray[np.float32], scale: Scale, 
         scale: of the pixels.
         ring: whether the path is a ring.
     """
-    size = np.array((scale.width_m, scale.height_m))
-    xy = (pixels[:, ::-1] + 0.5) * size
-    along = np.gradient(_smoothed(xy, _DIRECTION_PX, ring=ring), axis=0)
-    length = np.hypot(*along.T)
-    across = np.where(length[:, None] > 0, along[:, ::-1] * (-1, 1) / np.maximum(length, 1e-12)[:, None], 0.0)
-    step = float(size.min())
-    left, right = (_sampled(near, side * step * across / size) for side in (-1, 1))
-    shift = np.clip((right - left) / 2, -step, step)
-    moved = _smoothed(xy + shift[:, None] * across, _SMOOTHING_PX, ring=ring)
-    return Axis(moved, left + right + 2 * step - scale.pixel_m, near[:, 4].astype(np.float64))
+    xy, width = _refined(
+        np.ascontiguousarray(pixels), np.ascontiguousarray(near), np.array((scale.width_m, scale.height_m)), ring
+    )
+    return Axis(xy, width - scale.pixel_m, near[:, 4].astype(np.float64))
 
 
-def _sampled(near: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return distances, shape (n,), at offsets (columns, rows) of up to a pixel, between the nine that are known."""
-    weights = np.maximum(0.0, 1.0 - np.abs(offset[:, :, None] - (-1.0, 0.0, 1.0)))
-    found = np.einsum("nij,nj,ni->n", near.reshape(-1, 3, 3), weights[:, 0], weights[:, 1])
-    return np.asarray(found, np.float64)
+@compiled
+def _refined(pixels: Any, near: Any, size: Any, ring: Any) -> Any:
+    """Return points in metres, and distances across between the middles of pixels off the road."""
+    n = len(pixels)
+    xy = np.empty((n, 2))
+    for i in range(n):
+        xy[i, 0] = (pixels[i, 1] + 0.5) * size[0]
+        xy[i, 1] = (pixels[i, 0] + 0.5) * size[1]
+    course = _smoothed(xy, _DIRECTION_PX, ring)
+    step = size.min()
+    width = np.empty(n)
+    for i in range(n):
+        before, after = max(i - 1, 0), min(i + 1, n - 1)
+        x, y = course[after, 0] - course[before, 0], course[after, 1] - course[before, 1]
+        length = np.hypot(x, y)
+        x, y = (-y / length, x / length) if length > 0 else (0.0, 0.0)
+        left = _sampled(near[i], -step * x / size[0], -step * y / size[1])
+        right = _sampled(near[i], step * x / size[0], step * y / size[1])
+        shift = min(max((right - left) / 2, -step), step)
+        xy[i, 0] += shift * x
+        xy[i, 1] += shift * y
+        width[i] = left + right + 2 * step
+    return _smoothed(xy, _SMOOTHING_PX, ring), width
 
 
-def _smoothed(xy: NDArray[np.float64], sigma: float, *, ring: bool) -> NDArray[np.float64]:
+@compiled
+def _sampled(near: Any, col: Any, row: Any) -> Any:
+    """Return the distance at an offset of up to a pixel, between the nine that are known."""
+    found = 0.0
+    for i in range(3):
+        for j in range(3):
+            found += near[3 * i + j] * max(0.0, 1.0 - abs(row - (i - 1))) * max(0.0, 1.0 - abs(col - (j - 1)))
+    return found
+
+
+@compiled
+def _smoothed(xy: Any, sigma: Any, ring: Any) -> Any:
     """Return a line smoothed by a Gaussian; its ends stay, and a ring stays closed."""
     reach = int(3 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
-    if ring:
-        padded = np.pad(xy[:-1], ((reach, reach), (0, 0)), mode="wrap")
-    else:
-        padded = np.pad(xy, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
-    smooth = np.column_stack([np.convolve(part, kernel, mode="valid") for part in padded.T])
-    return np.concatenate((smooth, smooth[:1])) if ring else smooth
+    n = len(xy)
+    smooth = np.zeros((n, 2))
+    for k in range(2):
+        for i in range(n):
+            for j in range(-reach, reach + 1):
+                smooth[i, k] += kernel[j + reach] * (xy[(i + j) % (n - 1), k] if ring else _reflected(xy, i + j, k))
+    return smooth
+
+
+@compiled
+def _reflected(xy: Any, i: Any, k: Any) -> Any:
+    """Return a coordinate of a line that goes on beyond its ends as its own image, turned half around them."""
+    n = len(xy)
+    if n == 1:
+        return xy[0, k]
+    moved, sign = 0.0, 1.0
+    while i < 0 or i >= n:
+        end = 0 if i < 0 else n - 1
+        moved += sign * 2 * xy[end, k]
+        sign = -sign
+        i = 2 * end - i
+    return moved + sign * xy[i, k]

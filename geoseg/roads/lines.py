@@ -101,7 +101,10 @@ def _crossing(lines: list[shapely.LineString]) -> list[int]:
     one, other = pairs[:, pairs[0] < pairs[1]]
     meeting = shapely.intersection(shapes[one], shapes[other])
     ends = [{tuple(line.coords[0]), tuple(line.coords[-1])} for line in lines]
-    for a, b, shape in zip(one.tolist(), other.tolist(), meeting, strict=True):
+    spots = np.column_stack((shapely.get_x(meeting), shapely.get_y(meeting))).tolist()  # of single points
+    for a, b, shape, spot in zip(one.tolist(), other.tolist(), meeting, spots, strict=True):
+        if tuple(spot) in ends[a] & ends[b]:
+            continue
         shared = shapely.MultiPoint(sorted(ends[a] & ends[b]))
         if not shapely.difference(shape, shapely.buffer(shared, _SAME_M)).is_empty:
             wrong |= {a, b}

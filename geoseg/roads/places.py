@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,5 +77,7 @@ def _straight(
     if len(there) < 3:
         return np.zeros((2, 2)), np.zeros(2)
     point = there.mean(axis=0)
-    _, _, directions = np.linalg.svd(there - point, full_matrices=False)
-    return np.outer(directions[1], directions[1]), point - middle
+    (xx, xy), (_, yy) = (there - point).T @ (there - point)
+    along = math.atan2(2 * xy, xx - yy) / 2
+    across = np.array((-math.sin(along), math.cos(along)))
+    return np.outer(across, across), point - middle

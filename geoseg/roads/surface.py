@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from geoseg.roads.distance import distances
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,8 +36,7 @@ def surface(mask: NDArray[np.bool_], scale: Scale) -> tuple[NDArray[np.bool_], N
         scale: of the pixels.
     """
     mask = _without_islands(mask, scale)
-    mask = _without_medians(mask, scale)
-    far = distances(mask, scale)
+    mask, far = _without_medians(mask, scale)
     pixel = min(scale.height_m, scale.width_m)
     middles = far > (WIDEST / 2 + _RIM) * pixel
     if not middles.any():
@@ -43,13 +44,6 @@ def surface(mask: NDArray[np.bool_], scale: Scale) -> tuple[NDArray[np.bool_], N
     # Without the middles of places wider than any road, thinning comes to its end nearby.
     mask = np.asarray(mask & (distances(~middles, scale) > _RIM * pixel))
     return mask, distances(mask, scale)
-
-
-def distances(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.float32]:
-    """Return how far each pixel's middle is from the nearest middle outside the mask, in metres."""
-    sampling = None if scale.height_m == scale.width_m else (scale.height_m / scale.width_m, 1.0)
-    found = ndimage.distance_transform_edt(mask, sampling=sampling)
-    return np.asarray(found * scale.width_m, np.float32)
 
 
 def _without_islands(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
@@ -68,13 +62,22 @@ def _without_islands(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]
     return np.asarray(mask | small[labels])
 
 
-def _without_medians(mask: NDArray[np.bool_], scale: Scale) -> NDArray[np.bool_]:
-    """Fill narrow strips between carriageways: close what is left of the mask without its narrow parts."""
+def _without_medians(mask: NDArray[np.bool_], scale: Scale) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Fill narrow strips between carriageways: close what is left of the mask without its narrow parts.
+
+    Returns:
+        The mask, and distances from what is outside it.
+    """
     radius, gap = _CARRIAGEWAY_M / 2, (_MEDIAN_M + scale.pixel_m) / 2
+    far = distances(mask, scale)
     if scale.pixel_m > _MEDIAN_M / 2.5:  # too coarse to tell strips from stairs
-        return mask
-    cores = distances(mask, scale) > radius
+        return mask, far
+    cores = far > radius
     if not cores.any():
-        return mask
+        return mask, far
     grown = distances(~cores, scale) <= radius + gap  # carriageways, and around them
-    return np.asarray(mask | (distances(grown, scale) > gap))
+    strips = (distances(grown, scale) > gap) & ~mask
+    if not strips.any():
+        return mask, far
+    mask = np.asarray(mask | strips)
+    return mask, distances(mask, scale)

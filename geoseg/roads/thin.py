@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage.morphology import skeletonize
 
+from geoseg.roads.lee import thinned
 from geoseg.roads.surface import surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -90,7 +90,7 @@ class Thinning:
         if not mask.any():
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 9), np.float32)
         mask, far = surface(mask, self._scale)
-        rows, cols = np.nonzero(_skeleton(mask)[_AROUND : bottom - row, _AROUND : right - col])
+        rows, cols = np.nonzero(thinned(mask)[_AROUND : bottom - row, _AROUND : right - col])
         rows, cols = rows + _AROUND, cols + _AROUND
         near = np.stack([far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=1)
         return rows + row, cols + col, near
@@ -109,9 +109,3 @@ class Thinning:
             return np.asarray(painted, np.bool_)
         blocks = painted.reshape(bottom - top, n, right - left, n)
         return np.asarray(2 * blocks.sum((1, 3), dtype=np.int32) >= n * n)
-
-
-def _skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the skeleton of a mask by Lee's method: Zhang's lets diagonal roads of an even width vanish altogether."""
-    thinned: Callable[..., NDArray[np.bool_]] = skeletonize
-    return thinned(mask, method="lee")
