@@ -54,7 +54,8 @@ def likely_rings(
         found = _either(found, new, np.repeat(proper, np.diff(of_face)))
         wanting &= ~proper
     xy, begin = _picked(*found, np.argsort(rank))
-    return np.round(xy * UNITS).astype(np.int32), begin
+    rounded: tuple[NDArray[np.int32], NDArray[np.int64]] = _rounded(xy, begin, UNITS)
+    return rounded
 
 
 def _proper(before: NDArray[np.object_], after: NDArray[np.object_]) -> NDArray[np.bool_]:
@@ -126,3 +127,26 @@ def _fitted_rings(xy: Any, first: Any, of_face: Any, cut: Any, wanting: Any, pri
     for ring in range(len(rings)):
         result[begin[ring] : begin[ring + 1]] = rings[ring]
     return result, begin
+
+
+@compiled
+def _rounded(xy: Any, first: Any, units: Any) -> Any:
+    """Return rings in whole units, without vertices that have become the same."""
+    result = np.empty((len(xy), 2), np.int32)
+    begin = np.zeros(first.size, np.int64)
+    n = 0
+    for ring in range(first.size - 1):
+        for i in range(first[ring], first[ring + 1]):
+            x, y = np.int32(np.round(xy[i, 0] * units)), np.int32(np.round(xy[i, 1] * units))
+            if n == begin[ring] or x != result[n - 1, 0] or y != result[n - 1, 1]:
+                result[n, 0], result[n, 1] = x, y
+                n += 1
+        last = n - 1
+        if (
+            last > begin[ring]
+            and result[last, 0] == result[begin[ring], 0]
+            and result[last, 1] == result[begin[ring], 1]
+        ):
+            n = last
+        begin[ring + 1] = n
+    return result[:n].copy(), begin

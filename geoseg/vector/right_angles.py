@@ -32,7 +32,7 @@ def fitted(ring: Any, main: Any, price: Any, cut: Any) -> Any:
     Args:
         ring: (vertices, 2) float64, not closed, in pixels; at least 3.
         main: main direction in radians to keep, for courtyards; NaN finds one.
-        price: of a wall, in cubic pixels; 8 is what a jog of 2 pixels over 8 is worth.
+        price: of a wall, in cubic pixels: the more, the fewer walls. A jog of 2 pixels over 6 is worth about 6.
         cut: whether the last edge, which leads to the first vertex, is where the scene ends: it stays on its line, and
             is the last edge of what is returned, too.
 

@@ -1,6 +1,6 @@
 """Square buildings: their outlines get straight walls at right angles, and what borders on them follows.
 
-An outline stays as it was where the squared one would cover less than four fifths of both, or would tear the map;
+An outline stays as it was where old and squared one have less than four fifths of both in common, or the map would tear;
 where it meets nodata, a cut along cells, or more than one side of the scene's frame; and where another squared building
 holds a vertex of it.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from geoseg.vector.around import Around
 
 REACH = 9
-"""Pixels; squaring touches nothing farther from a face's box."""
+"""Pixels; no outline moves farther than this out of its box."""
 
 
 _PRICES = ((6.0, 3.0, 1.5, 0.75), (1.5, 0.5))
@@ -58,7 +58,7 @@ def _attempt(
     halves, free = _from_the_frame(arcs, around)
     points, begin = _points(arcs.xy, arcs.first, halves, around.rings, free)
     shapes, shape_first = likely_rings(points, begin, around.face, free > 0, prices)
-    low, high = points.min(axis=0) - REACH * UNITS, points.max(axis=0) + REACH * UNITS
+    low, high = _reached(arcs, halves // 2, points)
     near = _near(arcs, low, high)
     known, nodes = _nodes(arcs)
     stiff = np.isin(known, frozen)
@@ -151,6 +151,18 @@ def _stiff_nodes(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.int64]:
     known = np.append(values, NODATA) != NODATA
     outer = ~(known[arcs.left] & known[arcs.right])
     return np.unique(np.concatenate((arcs.start[outer], arcs.end[outer])))
+
+
+def _reached(arcs: Arcs, ring_arcs: NDArray[np.int64], points: NDArray[np.int32]) -> tuple[Any, Any]:
+    """Return the upper left and lower right corner of all that squaring may move: rings, and what ends at them."""
+    nodes = np.unique(np.concatenate((arcs.start[ring_arcs], arcs.end[ring_arcs])))
+    meets = np.flatnonzero(np.isin(arcs.start, nodes) | np.isin(arcs.end, nodes))
+    first, last = arcs.first[meets], arcs.first[meets + 1] - 1
+    pieces = arcs.xy[np.concatenate((first, first + 1, last - 1, last))]
+    low, high = points.min(axis=0) - REACH * UNITS, points.max(axis=0) + REACH * UNITS
+    return np.minimum(low, np.vstack((pieces, low)).min(axis=0)), np.maximum(
+        high, np.vstack((pieces, high)).max(axis=0)
+    )
 
 
 def _near(arcs: Arcs, low: Any, high: Any) -> NDArray[np.bool_]:

@@ -73,16 +73,17 @@ def _others_follow(index: Any, xy: Any, first: Any, old: Any, new: Any, others: 
             u, v = xy[other_end], xy[other_beside]
             if overlap(t[0], t[1], p[0], p[1], u[0], u[1], v[0], v[1]):
                 return False
-        was = p
+        was = still = p  # where the other end was at first, and while this one moves
         for k in range(len(others)):
             if k != i and end_of(first, others[k, 0])[0] == beside:
                 was = before[k]
+                still = before[k] if k > i else p
         # A place on the piece, halfway, where it does not begin or end.
         if encloses(new, (t[0] + p[0]) / 2, (t[1] + p[1]) / 2) != encloses(
             old, (before[i, 0] + was[0]) / 2, (before[i, 1] + was[1]) / 2
         ):
             return False
-        if sweeps(index, p, t, before[i]):
+        if sweeps(index, still, t, before[i]):
             return False
     return True
 
