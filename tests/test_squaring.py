@@ -302,6 +302,14 @@ def test_walls_of_a_building_that_the_scene_cuts_end_on_its_frame(quarter, angle
     assert (~inner & (angles > 1)).sum() == 2
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_neighbour_loses_half_its_area(seed):
+    classes = town(seed, size=(150, 120), houses=40)
+    found, plain = coverage_of(classes), polygons_of(classes, simplify_px=0.75)
+    others = plain.values != BUILDING
+    assert (shapely.area(found.geometry)[others] >= 0.499 * shapely.area(plain.geometry)[others]).all()
+
+
 def test_attributes_are_those_of_the_pixels():
     classes = town(4)
     confidence = np.random.default_rng(1).integers(0, 101, classes.shape, np.uint8)

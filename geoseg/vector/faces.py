@@ -67,7 +67,7 @@ class Faces:
         waits = grows.copy()
         if self._to_square is not None:
             late = too_late(arcs, by_face == self._to_square, grows, belt.line)
-            arcs = squared(arcs, by_face, (by_face == self._to_square) & ~late)
+            arcs = squared(arcs, by_face, (by_face == self._to_square) & ~late, grows)
             waits |= late | beside(arcs, late)
         complete = ~waits & (by_face != NODATA)
         drawn = outlines(arcs, complete)

@@ -13,6 +13,7 @@ import numpy as np
 
 from geoseg.vector.compiled import compiled
 from geoseg.vector.nearby import indexed, insert
+from geoseg.vector.shares import leaves_enough
 from geoseg.vector.tears import end_of, tears_nothing
 
 _CORNER = 45  # units; a node this near to a corner is put there
@@ -94,7 +95,7 @@ def _nearest(shape: Any, x: Any, y: Any) -> Any:
 
 
 @compiled
-def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
+def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, faces: Any, box: Any) -> Any:
     """Give rings other shapes, one after the other, where that tears nothing.
 
     Args:
@@ -105,6 +106,8 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
         rings: half arcs (n,), first of each ring (rings + 1,), and where a ring's last half arcs run along the scene's
             frame the number of those before them, else 0 (rings,).
         shapes: xy (m, 2), first of each ring (rings + 1,); none for a ring that stays. They turn as the rings do.
+        faces: to the left and to the right of each arc (arcs,), the doubled area of each face, and the least it may
+            come to (faces + 1,), the last one that of the outside.
         box: left, top, right, bottom of all rings, a little widened.
 
     Returns:
@@ -158,7 +161,8 @@ def refitted(arcs: Any, nodes: Any, rings: Any, shapes: Any, box: Any) -> Any:
         others = _others(walk, begins, node_of, end_first, ends, own)
         aside = _take_out(index, walk, others)
         before = _move_ends(xy, first, others, new, positions)
-        if tears_nothing(index, xy, first, old, new, others, before):
+        whole = tears_nothing(index, xy, first, old, new, others, before)
+        if whole and leaves_enough(faces, xy, first, (walk, begins), (new, positions), (others, before)):
             taken[ring] = True
             for half in walk:
                 stays[half // 2] = False

@@ -1,8 +1,8 @@
 """Square buildings: their outlines get straight walls at right angles, and what borders on them follows.
 
-An outline stays as it was where old and squared one have less than four fifths of both in common, or the map would tear;
-where it meets nodata, a cut along cells, or more than one side of the scene's frame; and where another squared building
-holds a vertex of it.
+An outline stays as it was where old and squared one have less than four fifths of both in common, or the map would
+tear, or a neighbour lose half its area; where it meets nodata, a cut along cells, or more than one side of the scene's
+frame; and where another squared building holds a vertex of it.
 """
 
 from __future__ import annotations
@@ -34,24 +34,34 @@ _PRICES = ((6.0, 3.0, 1.5, 0.75), (1.5, 0.5))
 """Of a wall, in cubic pixels: first, and where that would tear the map; the less, the nearer to what was seen."""
 
 
-def squared(arcs: Arcs, values: NDArray[np.uint8], wanted: NDArray[np.bool_]) -> Arcs:
+_KEPT = 0.5
+"""Share of its area that a neighbour keeps."""
+
+
+def squared(arcs: Arcs, values: NDArray[np.uint8], wanted: NDArray[np.bool_], grows: NDArray[np.bool_]) -> Arcs:
     """Return arcs in which some faces have right angles, as far as that tears nothing.
 
     Args:
         arcs: arcs, among them all those of the wanted faces and of their neighbours.
         values: shape (faces,), class values.
         wanted: shape (faces,), the faces to square.
+        grows: shape (faces,), faces that are not whole yet.
     """
     wanted = wanted & ~_pinned(arcs, values)
     frozen = _stiff_nodes(arcs, values)
+    least = np.append(np.where(grows | (values == NODATA), -np.inf, _KEPT * _areas(arcs, len(values))[:-1]), -np.inf)
     for prices in _PRICES:
         if wanted.any():
-            arcs, wanted, frozen = _attempt(arcs, wanted, frozen, prices)
+            arcs, wanted, frozen = _attempt(arcs, wanted, frozen, least, prices)
     return arcs
 
 
 def _attempt(
-    arcs: Arcs, wanted: NDArray[np.bool_], frozen: NDArray[np.int64], prices: Sequence[float]
+    arcs: Arcs,
+    wanted: NDArray[np.bool_],
+    frozen: NDArray[np.int64],
+    least: NDArray[np.float64],
+    prices: Sequence[float],
 ) -> tuple[Arcs, NDArray[np.bool_], NDArray[np.int64]]:
     """Square what can be squared; return the arcs, the faces that would have torn the map, and nodes that must stay."""
     around = walk_around(arcs, wanted)
@@ -67,6 +77,7 @@ def _attempt(
         (*nodes, stiff),
         (halves, around.rings, free),
         (shapes, shape_first),
+        (arcs.left, arcs.right, _areas(arcs, len(wanted)), least),
         (*low, *high),
     )
     moved = Arcs(xy, arcs.first, *(getattr(arcs, name) for name in _COLUMNS))
@@ -151,6 +162,18 @@ def _stiff_nodes(arcs: Arcs, values: NDArray[np.uint8]) -> NDArray[np.int64]:
     known = np.append(values, NODATA) != NODATA
     outer = ~(known[arcs.left] & known[arcs.right])
     return np.unique(np.concatenate((arcs.start[outer], arcs.end[outer])))
+
+
+def _areas(arcs: Arcs, faces: int) -> NDArray[np.float64]:
+    """Return twice the area of each face in square units, shape (faces + 1,); the last is that of the outside."""
+    xy = arcs.xy.astype(np.float64)
+    cross = xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1]
+    sums = np.concatenate(([0.0], np.cumsum(cross)))
+    of_arc = sums[arcs.first[1:] - 1] - sums[arcs.first[:-1]]
+    area = np.zeros(faces + 1)
+    np.subtract.at(area, arcs.left, of_arc)
+    np.add.at(area, arcs.right, of_arc)
+    return area
 
 
 def _reached(arcs: Arcs, ring_arcs: NDArray[np.int64], points: NDArray[np.int32]) -> tuple[Any, Any]:
