@@ -14,8 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# float32 sums of weights differ from 1 by less than this where nothing is missing.
-_WHOLE = 1 - 1e-4
+# float32 sums of weights differ from 1 by less than this where nothing is missing; more would show as missing weight.
+_WHOLE = 1 - 1e-5
 
 
 class Taps(NamedTuple):
