@@ -95,6 +95,8 @@ def _graph(model: Model, shape: WindowShape, answer: str) -> Any:
     kind = np.uint8 if card.takes_uint8 else np.float32
     pixels = ops.parameter([1, len(card.bands), shape.height, shape.width], kind, name="pixels")
     logits = unet_graph(_normalized(pixels, card), model, shape)
+    if card.temperature != 1:
+        logits = ops.multiply(logits, np.float32(1 / card.temperature))
     probabilities = ops.softmax(logits, 1)
     if answer == "scores":
         return ov.Model([probabilities], [pixels], "scores")
@@ -161,8 +163,9 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
         )
         x = ops.add(x, tensors[f"up.{level}.bias"].reshape(1, -1, 1, 1))
         x = cut(x, level, margins[level], 2 * around)
-        skip = cut(skips[level], level, margins[level], shape.halo >> level)
-        x = block(ops.concat([skip, x], 1), f"merge.{level}")
+        if spec.skips:
+            x = ops.concat([cut(skips[level], level, margins[level], shape.halo >> level), x], 1)
+        x = block(x, f"merge.{level}")
         around = margins[level]
     x = cut(x, 0, 0, around)
     x = ops.convolution(x, tensors["head.weight"], [1, 1], [0, 0], [0, 0], [1, 1])

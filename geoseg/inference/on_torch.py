@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TorchNetwork:
-    """A U-Net for one window shape on one torch device."""
+    """A network for one window shape on one torch device."""
 
     def __init__(self, model: Model, shape: WindowShape, runs_on: RunsOn) -> None:
         self.device = "cpu" if runs_on.device == "auto" else runs_on.device
@@ -38,6 +38,7 @@ class TorchNetwork:
         self._net = net.eval().to(self._at, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(model.card.mean, device=self._at).view(1, -1, 1, 1)
         self._std = torch.tensor(model.card.std, device=self._at).view(1, -1, 1, 1)
+        self._temperature = model.card.temperature
         self._dtype = np.uint8 if model.card.takes_uint8 else np.float32
 
     def decide(self, pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -57,7 +58,7 @@ class TorchNetwork:
         try:
             with torch.inference_mode(), torch.autocast(self._at.type, torch.bfloat16, enabled=half):
                 x = ((sent.float() - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-                return self._core_scores(x).float().softmax(1)
+                return (self._core_scores(x).float() / self._temperature).softmax(1)
         except torch.OutOfMemoryError as full:
             height, width = self._shape.height, self._shape.width
             raise ModelError(
@@ -78,7 +79,9 @@ class TorchNetwork:
         for level in reversed(range(levels - 1)):
             margin = self._margins[level]
             x = _cut(net.up[level](x), 2 * around - margin)
-            x = net.merge[level](torch.cat([_cut(skips[level], (halo >> level) - margin), x], dim=1))
+            if net.spec.skips:
+                x = torch.cat([_cut(skips[level], (halo >> level) - margin), x], dim=1)
+            x = net.merge[level](x)
             around = margin
         scores: Tensor = net.head(_cut(x, around))
         return scores

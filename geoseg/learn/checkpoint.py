@@ -24,7 +24,7 @@ def store(path: Path, state: dict[str, Any]) -> None:
     half.replace(path)
 
 
-def recall(path: Path, entries: Collection[str]) -> dict[str, Any] | None:
+def recall(path: Path, entries: Collection[str], device: str = "cpu") -> dict[str, Any] | None:
     """Return the stored state, or None where there is none; nothing in the file is executed.
 
     Raises:
@@ -35,7 +35,7 @@ def recall(path: Path, entries: Collection[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = torch.load(path, weights_only=True, map_location=device)
     except Exception as wrong:
         raise InputError(
             f"{path}: is no checkpoint of this version; remove its folder to start anew ({wrong})"

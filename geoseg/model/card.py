@@ -61,6 +61,8 @@ class ModelCard:
     """Best window in pixels, halo included, where one was measured."""
     quantization: dict[str, Any] | None = None
     """Ranges for int8, where the model was calibrated."""
+    temperature: float = 1.0
+    """Scores are divided by it before the softmax, so that confidence means what it says."""
     training: dict[str, Any] = field(default_factory=dict)
     """Data, recipe and seed."""
     scores: list[dict[str, Any]] = field(default_factory=list)
@@ -81,6 +83,8 @@ class ModelCard:
             raise ModelError(f"card of {self.name!r}: the legend does not match the network's classes")
         if not self.value_range[0] < self.value_range[1] or any(s <= 0 for s in self.std) or self.resolution_m <= 0:
             raise ModelError(f"card of {self.name!r}: value range, std and resolution must be positive")
+        if not 0 < self.temperature < math.inf:
+            raise ModelError(f"card of {self.name!r}: the temperature {self.temperature} is not positive")
 
     @property
     def takes_uint8(self) -> bool:
@@ -130,6 +134,7 @@ def card_from_json(plain: dict[str, Any]) -> ModelCard:
             license=_text(plain["license"]),
             window=None if plain["window"] is None else _whole(plain["window"]),
             quantization=None if plain["quantization"] is None else _object(plain["quantization"]),
+            temperature=_number(plain.get("temperature", 1.0)),  # cards of before it was measured have none
             training=_object(plain["training"]),
             scores=list(_list(plain, "scores", _object)),
             tensors_sha256=_text(plain["tensors_sha256"]),

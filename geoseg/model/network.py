@@ -1,8 +1,12 @@
-"""The shape of the U-Net as a value, from which it is built for torch and for OpenVINO.
+"""The shape of a network as a value, from which it is built for torch and for OpenVINO.
 
-Ronneberger, Fischer, Brox: U-Net, 2015 (https://arxiv.org/abs/1505.04597), with padded convolutions and batch
+`unet`:
+Ronneberger, Fischer, Brox, 2015 (https://arxiv.org/abs/1505.04597), with padded convolutions and batch
 normalization: an encoder of two 3×3 convolutions per level and 2×2 max-pooling, a decoder of 2×2 transposed
 convolutions joined to the encoder's features of the same level, and a 1×1 convolution to the classes.
+
+`fcn`: the same without the encoder's features, so that all detail must pass through the coarsest level (Long, Shelhamer
+and Darrell, 2015, https://arxiv.org/abs/1411.4038, without their skips): the baseline that a U-Net is compared with.
 """
 
 from __future__ import annotations
@@ -11,12 +15,13 @@ from dataclasses import dataclass
 
 from geoseg.errors import ModelError
 
+KINDS = ("unet", "fcn")
 MAX_WIDTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """A U-Net's shape."""
+    """A network's shape."""
 
     bands: int
     """Input bands."""
@@ -27,10 +32,11 @@ class NetworkSpec:
     convolutions: int = 2
     """3×3 convolutions per block."""
     kind: str = "unet"
+    """One of ``KINDS``."""
 
     def __post_init__(self) -> None:
-        if self.kind != "unet":
-            raise ModelError(f"network kind {self.kind!r} is unknown; this version builds: unet")
+        if self.kind not in KINDS:
+            raise ModelError(f"network kind {self.kind!r} is unknown; this version builds: {', '.join(KINDS)}")
         if not 1 <= len(self.widths) <= 8 or any(not 0 < width <= MAX_WIDTH for width in self.widths):
             raise ModelError(f"network widths {self.widths} are not 1 to 8 numbers between 1 and {MAX_WIDTH}")
         if not 1 <= self.bands <= 512 or not 2 <= self.classes <= 254 or not 1 <= self.convolutions <= 8:
@@ -48,6 +54,11 @@ class NetworkSpec:
     def levels(self) -> int:
         """Number of resolutions."""
         return len(self.widths)
+
+    @property
+    def skips(self) -> bool:
+        """Whether the decoder sees the encoder's features of its level."""
+        return self.kind == "unet"
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of every tensor a weights file of this network holds."""
@@ -68,7 +79,7 @@ class NetworkSpec:
             width, deeper = self.widths[level], self.widths[level + 1]
             shapes[f"up.{level}.weight"] = (deeper, width, 2, 2)
             shapes[f"up.{level}.bias"] = (width,)
-            block(f"merge.{level}", 2 * width, width)
+            block(f"merge.{level}", 2 * width if self.skips else width, width)
         shapes["head.weight"] = (self.classes, self.widths[0], 1, 1)
         shapes["head.bias"] = (self.classes,)
         return shapes

@@ -1,4 +1,4 @@
-"""The U-Net of a NetworkSpec as a torch module."""
+"""The network of a NetworkSpec as a torch module."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(_block(a, b, spec.convolutions) for a, b in steps)
         finer = list(pairwise(spec.widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(deep, fine, 2, stride=2) for fine, deep in finer)
-        self.merge = nn.ModuleList(_block(2 * fine, fine, spec.convolutions) for fine, _ in finer)
+        joined = 2 if spec.skips else 1
+        self.merge = nn.ModuleList(_block(joined * fine, fine, spec.convolutions) for fine, _ in finer)
         self.head = nn.Conv2d(spec.widths[0], spec.classes, 1)
         self.pool = nn.MaxPool2d(2)
 
@@ -51,6 +52,7 @@ class UNet(nn.Module):
             x = block(x if level == 0 else self.pool(x))
             skips.append(x)
         for level in reversed(range(self.spec.levels - 1)):
-            x = self.merge[level](torch.cat([skips[level], self.up[level](x)], dim=1))
+            x = self.up[level](x)
+            x = self.merge[level](torch.cat([skips[level], x], dim=1) if self.spec.skips else x)
         scores: Tensor = self.head(x)
         return scores

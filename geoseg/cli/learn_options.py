@@ -1,0 +1,187 @@
+"""Flags of ``geoseg train`` on what to learn from and how, and the nouns that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geoseg.cli.options import FiniteRange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from geoseg.learn.chips import ChipPlan
+    from geoseg.learn.lesson import Recipe
+    from geoseg.learn.material import Material
+
+_PATH = click.Path(path_type=Path)
+
+_MATERIAL = (
+    click.option(
+        "--scene", "scenes", type=_PATH, multiple=True, help="Georeferenced image, or a folder of them; repeat."
+    ),
+    click.option(
+        "--labels",
+        type=_PATH,
+        multiple=True,
+        help="Polygons or class raster of the scenes, any CRS: one for all, or one for each --scene in order.",
+    ),
+    click.option(
+        "--class-field", metavar="NAME", default="class", show_default=True, help="Field of the polygons' classes."
+    ),
+    click.option("--class-name", metavar="NAME", help="Class of all polygons, whatever their fields and layers say."),
+    click.option(
+        "--elsewhere",
+        type=click.Choice(("background", "unknown")),
+        help="What ground without a label is: a class of its own, or any class of the model but those of the labels."
+        "  [default: background; unknown beside a DATASET]",
+    ),
+    click.option("--legend", type=_PATH, help="Names and colours of the dataset's masks, as for geoseg vectorize."),
+    click.option(
+        "--resolution",
+        type=FiniteRange(0, min_open=True),
+        metavar="METRES",
+        help="Ground pixel to learn at; scenes are resampled.  [default: that of --init, else the scenes', else 1]",
+    ),
+    click.option(
+        "--hold-out",
+        metavar="NAME",
+        multiple=True,
+        help="Tile, or image such as 'Tile 1/image_part_003', to score on and never train on; repeat for more.",
+    ),
+    click.option(
+        "--split",
+        "how",
+        type=click.Choice(("auto", "patch", "none")),
+        default="auto",
+        show_default=True,
+        help="What is held out where nothing is named: whole scenes or tiles, else one end of the only scene; random "
+        "patches (a leaky score, and the output says so); or nothing.",
+    ),
+    click.option(
+        "--demo-scenes", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Made-up scenes to mix in."
+    ),
+)
+
+_RECIPE = (
+    click.option("--steps", type=click.IntRange(1), default=4000, show_default=True, help="Batches to learn from."),
+    click.option("--batch", type=click.IntRange(1, 1024), default=8, show_default=True, help="Chips in a batch."),
+    click.option(
+        "--chip", type=click.IntRange(32, 2048), default=256, show_default=True, help="Size of a chip in pixels."
+    ),
+    click.option(
+        "--learning-rate", type=FiniteRange(0, 1, min_open=True), default=2e-3, show_default=True, help="At its peak."
+    ),
+    click.option(
+        "--loss",
+        default="ce+iou",
+        show_default=True,
+        metavar="ce|focal|iou|A+B",
+        help="Weighted cross-entropy, focal loss, soft IoU, or a sum.",
+    ),
+    click.option(
+        "--gamma", type=FiniteRange(0, 10), default=2.0, show_default=True, help="Exponent of the focal loss."
+    ),
+    click.option(
+        "--edge-tolerance",
+        type=click.IntRange(0, 8),
+        default=0,
+        show_default=True,
+        metavar="PIXELS",
+        help="How far from a border between classes a pixel may be of either: for labels drawn by hand.",
+    ),
+    click.option(
+        "--balance",
+        type=FiniteRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="Share of chips drawn by class, each as often as any other.",
+    ),
+    click.option(
+        "--demo-share",
+        type=FiniteRange(0, 1),
+        default=0.25,
+        show_default=True,
+        help="Share of chips cut from made-up scenes, where there are any.",
+    ),
+    click.option(
+        "--zoom",
+        type=FiniteRange(0, 1.5),
+        default=0.3,
+        show_default=True,
+        help="Half of the chips are resampled by a factor between exp(-zoom) and exp(zoom).",
+    ),
+    click.option(
+        "--turn", type=FiniteRange(0, 1), default=0.0, show_default=True, help="Share of chips turned by any angle."
+    ),
+    click.option(
+        "--color-jitter", type=FiniteRange(0, 3), default=1.0, show_default=True, help="Strength of changes of colour."
+    ),
+    click.option(
+        "--check-every", type=click.IntRange(1), default=300, show_default=True, help="Steps between two scorings."
+    ),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all chance."),
+)
+
+
+def learn_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags to a command."""
+    for option in reversed((*_MATERIAL, *_RECIPE)):
+        command = option(command)
+    return command
+
+
+def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
+    """Return what to learn from; raises UsageError."""
+    from geoseg.errors import UsageError
+    from geoseg.learn.material import Material
+    from geoseg.learn.scenes import ClassField, paired
+
+    scenes, labels = flags["scenes"], flags["labels"]
+    if bool(scenes) != bool(labels):
+        raise UsageError("--scene and --labels go together: images, and what lies where on them")
+    return Material(
+        dataset=dataset,
+        scenes=tuple(paired(scenes, labels)) if scenes else (),
+        field=ClassField(flags["class_field"], flags["class_name"]),
+        elsewhere=flags["elsewhere"],
+        legend_file=flags["legend"],
+        resolution_m=flags["resolution"],
+        demo_scenes=flags["demo_scenes"],
+        hold_out=flags["hold_out"],
+        how=flags["how"],
+        seed=flags["seed"],
+    )
+
+
+def recipe_of(flags: dict[str, Any]) -> Recipe:
+    """Return how to learn."""
+    from geoseg.learn.labelled import DEMO
+    from geoseg.learn.lesson import Recipe
+
+    return Recipe(
+        steps=flags["steps"],
+        learning_rate=flags["learning_rate"],
+        loss=flags["loss"],
+        gamma=flags["gamma"],
+        edge_tolerance=flags["edge_tolerance"],
+        balance=flags["balance"],
+        check_every=flags["check_every"],
+        shares={DEMO: flags["demo_share"]},
+    )
+
+
+def chips_of(flags: dict[str, Any]) -> ChipPlan:
+    """Return how chips are cut."""
+    from geoseg.learn.chips import ChipPlan
+
+    return ChipPlan(
+        size=flags["chip"],
+        batch=flags["batch"],
+        seed=flags["seed"],
+        zoom=flags["zoom"],
+        turn=flags["turn"],
+        color=flags["color_jitter"],
+    )

@@ -1,0 +1,52 @@
+"""Weights to begin with: those of another model, its head fitted to the classes of the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from geoseg.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from geoseg.model.file import Model
+    from geoseg.model.network import NetworkSpec
+    from geoseg.vocabulary import Legend
+
+
+def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tensor]]:
+    """Return a model's network and weights with one output for each class of a legend.
+
+    A class that the model knows by name keeps its output; a new one begins as the mean of those not kept, or of all.
+    """
+    spec = replace(model.card.network, classes=len(legend))
+    weights = dict(model.weights)
+    known = {entry.name: i for i, entry in enumerate(model.card.legend)}
+    wanted = [known.get(entry.name) for entry in legend]
+    spare = sorted(set(known.values()) - {i for i in wanted if i is not None}) or sorted(known.values())
+    for name in ("head.weight", "head.bias"):
+        weights[name] = _rows(weights[name], wanted, spare)
+    return spec, {name: torch.from_numpy(np.array(tensor)) for name, tensor in weights.items()}
+
+
+def check_bands(model: Model, bands: int, name: str) -> None:
+    """Refuse a model to begin with that reads other bands than the images have.
+
+    Raises:
+        ModelError: it does.
+    """
+    if len(model.card.bands) != bands:
+        raise ModelError(
+            f"--init {name}: its bands are {', '.join(model.card.bands)}, the images have {bands}; "
+            "choose another model, or none"
+        )
+
+
+def _rows(tensor: NDArray[np.float32], wanted: list[int | None], spare: list[int]) -> NDArray[np.float32]:
+    rows = [tensor[spare].mean(0) if i is None else tensor[i] for i in wanted]
+    return np.stack(rows).astype(np.float32)

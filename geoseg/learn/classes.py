@@ -1,0 +1,105 @@
+"""Which classes a run learns, and what the codes of labels say about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from geoseg.errors import InputError, UsageError
+from geoseg.layers.legend import completed
+from geoseg.learn.labelled import LabelKey, LabelledImage
+from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from geoseg.learn.scenes import PlacedImage
+
+Elsewhere = Literal["background", "unknown"]
+"""What ground is that no label covers: a class of its own, or any class but those of the labels."""
+
+BACKGROUND = "background"
+_GREY = "#808080"
+_OTHERWISE = 255
+"""Label value of ground that is of any class but those of the labels; no legend may use it."""
+_BARE = 0.001  # of the known ground without a class is enough to need one
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Labelled images with values of a key."""
+
+    key: LabelKey
+    images: list[PlacedImage]
+
+
+def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Elsewhere) -> Taught:
+    """Give the codes of labelled scenes the values of a legend.
+
+    Args:
+        placed: scenes with codes of their own.
+        legend: the classes to learn, where that is settled; None learns those of the labels, and a class
+            ``background`` where these do not cover the ground.
+        elsewhere: what ground without a label is, where the legend is settled.
+
+    Raises:
+        UsageError: the labels have a class that the legend does not have, or it lacks a background.
+        InputError: the labels name no class, or a single one that covers everything.
+    """
+    names = {name for one in placed for code, name in one.names.items() if (one.image.labels == code).any()}
+    if not names:
+        raise InputError(
+            f"{placed[0].image.name}: no label lies on it or the other scenes, expected some to learn from"
+        )
+    bare = sum(int(((one.image.labels == NODATA) & one.known).sum()) for one in placed)
+    gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
+    if legend is None:
+        legend = _legend_of(names, background=gaps)
+        elsewhere = "background"
+    if missing := sorted(names - {entry.name for entry in legend}):
+        raise UsageError(
+            f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; name its twin in a --class-field"
+        )
+    value_of = {entry.name: entry.value for entry in legend}
+    choices = {}
+    rest = value_of.get(BACKGROUND)
+    if rest is None and gaps:
+        others = [entry.name for entry in legend if entry.name not in names]
+        if elsewhere == "background" or not others:
+            raise UsageError(
+                f"the labels leave ground without a class, but the model's classes are {_listed(legend)}, with no "
+                "background among them; say --elsewhere unknown, or leave --init away"
+            )
+        choices, rest = {_OTHERWISE: tuple(others)}, _OTHERWISE
+    key = LabelKey(legend, choices)
+    return Taught(key, [replace(one, image=_relabelled(one, value_of, rest or NODATA)) for one in placed])
+
+
+def _relabelled(one: PlacedImage, value_of: dict[str, int], rest: int) -> LabelledImage:
+    """Return an image with legend values in place of codes, and nothing where nothing is known."""
+    table: NDArray[np.uint8] = np.full(256, rest, np.uint8)
+    for code, name in one.names.items():
+        table[code] = value_of.get(name, rest)
+    return replace(one.image, labels=np.where(one.known, table[one.image.labels], np.uint8(NODATA)))
+
+
+def _legend_of(names: set[str], *, background: bool) -> Legend:
+    """Return the legend of the classes that labels name, in the default legend's order, the others by name."""
+    order = [entry.name for entry in DEFAULT_LEGEND]
+    known = sorted(names - {BACKGROUND}, key=lambda name: (order.index(name) if name in order else len(order), name))
+    numbered = dict(enumerate(known, 1))
+    entries = completed("labels", {}, numbered, {}, numbered)
+    classes = [entries[value] for value in numbered]
+    if background or BACKGROUND in names:
+        classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
+    if len(classes) < 2:
+        raise InputError(f"the labels are all {known[0]!r}, expected at least two classes, or ground without labels")
+    return Legend(tuple(classes))
+
+
+def _listed(legend: Legend) -> str:
+    return ", ".join(entry.name for entry in legend)

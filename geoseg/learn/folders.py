@@ -1,0 +1,86 @@
+"""Readers of labelled folders: pictures beside masks of the same names.
+
+`Tile N/images/*.jpg` with `Tile N/masks/*.png` is the layout of the Dubai data set (Humans in the Loop and MBRSC,
+CC0 1.0): the nine parts of a tile are neighbours, so a tile is one scene and the group by which images are held out.
+`images/*` with `masks/*` or `labels/*` is everybody else's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from geoseg.errors import InputError
+from geoseg.learn.labelled import LabelledImage
+from geoseg.learn.masks import read_labels, read_rgb
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+_MASK_FOLDERS = ("masks", "labels")
+_NUMBER = re.compile(r"[ _-]*\d+$")
+
+
+def read_folder(folder: Path, legend: Legend = DEFAULT_LEGEND) -> list[LabelledImage]:
+    """Read every image of a folder that has a mask.
+
+    Args:
+        folder: of tiles with ``images/`` and ``masks/``, or with these two itself; ``labels/`` goes for masks, too.
+        legend: the classes, with the colours or values that they have in the masks.
+
+    Raises:
+        InputError: the folder has no such images, or an image and its mask differ in size.
+    """
+    pairs = list(_pairs(folder))
+    if not pairs:
+        raise InputError(
+            f"{folder}: has no images with masks of the same names, expected images/ beside masks/ or labels/, "
+            "or 'Tile N/images/*.jpg' with 'Tile N/masks/*.png'"
+        )
+    names = _groups([image for image, _ in pairs], folder)
+    return [_read_pair(image, mask, names[image], legend) for image, mask in pairs]
+
+
+def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield images with their masks, in order of their names."""
+    for image in sorted((*folder.glob("images/*"), *folder.glob("*/images/*"))):
+        if image.suffix.lower() not in _PICTURES:
+            continue
+        for name in _MASK_FOLDERS:
+            beside = image.parent.parent / name
+            masks = [
+                path for path in sorted(beside.glob(f"{_literal(image.stem)}.*")) if path.suffix.lower() in _PICTURES
+            ]
+            if masks:
+                yield image, masks[0]
+                break
+
+
+def _groups(images: list[Path], folder: Path) -> dict[Path, str]:
+    """Return the group of each image: its tile, else what its name begins with before a number.
+
+    Numbered pictures are likely cut from one scene. Where all have one beginning, each is a group of its own.
+    """
+    groups = {}
+    for image in images:
+        tile = image.parent.parent
+        groups[image] = tile.name if tile != folder else _NUMBER.sub("", image.stem) or image.stem
+    if len(set(groups.values())) == 1 and len(images) > 1 and images[0].parent.parent == folder:
+        return {image: image.stem for image in images}
+    return groups
+
+
+def _read_pair(image: Path, mask: Path, group: str, legend: Legend) -> LabelledImage:
+    pixels, labels = read_rgb(image), read_labels(mask, legend)
+    if pixels.shape[1:] != labels.shape:
+        raise InputError(f"{mask}: is {labels.shape} pixels, its image is {pixels.shape[1:]}")
+    name = image.stem if group == image.stem else f"{group}/{image.stem}"
+    return LabelledImage(name, group, pixels, labels)
+
+
+def _literal(text: str) -> str:
+    """Return a pattern that matches a text and nothing else."""
+    return re.sub(r"([\[*?])", r"[\1]", text)

@@ -1,0 +1,74 @@
+"""Labelled images, and what a label value says: one class, one of several, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geoseg.errors import InputError
+from geoseg.vocabulary import NODATA, Legend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+DEMO = "demo"
+"""Source of made-up scenes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """An image whose pixels are (partly) labelled."""
+
+    name: str
+    group: str
+    """Scene or tile the image belongs to; images of one group are held out together."""
+    pixels: NDArray[Any]
+    """Shape (bands, height, width), in the model's value range; uint8 where that is 0 to 255."""
+    labels: NDArray[np.uint8]
+    """Shape (height, width): legend values, values of the :class:`LabelKey`, or 0 where nothing is known."""
+    source: str = "images"
+    """Kind of data it belongs to; chips are shared out among sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelKey:
+    """What each label value says about a pixel."""
+
+    legend: Legend
+    choices: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Names of classes by label value: the pixel is of one of them. Values of the legend name their own class."""
+
+    def __post_init__(self) -> None:
+        values = {entry.value for entry in self.legend}
+        names = {entry.name for entry in self.legend}
+        for value, choice in self.choices.items():
+            if value in values or not NODATA < value < 256 or not choice or not names.issuperset(choice):
+                raise InputError(f"label value {value}: is taken, out of range, or names no classes ({choice})")
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Return which classes a pixel of each label value can be of, shape (256, classes).
+
+        Values without a meaning, 0 among them, allow all classes: nothing is known there.
+        """
+        names = [entry.name for entry in self.legend]
+        table = np.ones((256, len(names)), bool)
+        for i, entry in enumerate(self.legend):
+            table[entry.value] = np.arange(len(names)) == i
+        for value, choice in self.choices.items():
+            table[value] = [name in choice for name in names]
+        return table
+
+
+def class_shares(images: Sequence[LabelledImage], legend: Legend) -> NDArray[np.float64]:
+    """Return the share of each class among pixels whose class is known, shape (classes,)."""
+    counts = np.zeros(256, np.int64)
+    for image in images:
+        counts += np.bincount(image.labels.ravel(), minlength=256)
+    counts[NODATA] = 0
+    of_legend = np.array([counts[entry.value] for entry in legend], np.float64)
+    total = of_legend.sum()
+    return of_legend / total if total > 0 else of_legend

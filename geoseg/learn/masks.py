@@ -1,0 +1,106 @@
+"""Masks: pictures whose pixels tell classes, by value, by palette or by colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rasterio.enums import ColorInterp
+
+from geoseg.errors import InputError
+from geoseg.layers.legend import read_legend
+from geoseg.scene.open import open_raster
+from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from rasterio.io import DatasetReader
+
+UNLABELLED_COLORS = ("#9B9B9B", "#000000")
+"""Colours of no class: the Dubai masks' *Unlabeled*, and their undocumented black."""
+
+_KNOWN_SHARE = 0.5  # of a mask's pixels must have a class or be unlabelled, or it is a mask of something else
+
+
+def read_labels(mask: Path, legend: Legend) -> NDArray[np.uint8]:
+    """Return the legend values (h, w) of a mask; 0 where it says nothing.
+
+    Three bands are colours, those of the legend. One band with a palette of such colours is the same; any other one
+    band holds values: those of the legend, or of a legend of the file's own with the same names.
+
+    Raises:
+        InputError: the mask cannot be read, or most of it is no class of the legend.
+    """
+    with open_raster(mask) as opened:
+        colors = _colors(opened, legend)
+        labels = _by_value(opened, legend) if colors is None else _by_color(colors, legend)
+    table = np.zeros(256, bool)
+    table[[NODATA, *(entry.value for entry in legend)]] = True
+    known = table[labels]
+    if known.mean() < _KNOWN_SHARE:
+        what = "values" if colors is None else "colours"
+        raise InputError(
+            f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
+            "name them with --legend FILE"
+        )
+    return np.where(known, labels, np.uint8(NODATA))
+
+
+def _colors(mask: DatasetReader, legend: Legend) -> NDArray[np.uint8] | None:
+    """Return the colours (3, h, w) of a mask that tells classes by colour; None where it does so by value."""
+    if mask.count >= 3:
+        return np.asarray(mask.read((1, 2, 3)), np.uint8)
+    if mask.colorinterp[0] != ColorInterp.palette:
+        return None
+    table = np.zeros((256, 3), np.uint8)
+    for value, color in mask.colormap(1).items():
+        table[value] = color[:3]
+    band = np.asarray(mask.read(1))
+    used = {_packed(table[value]) for value in np.unique(band)}
+    ours = {int(entry.color[1:], 16) for entry in legend}
+    return np.ascontiguousarray(table[band].transpose(2, 0, 1)) if used & ours else None
+
+
+def _by_color(colors: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
+    """Return the values of colours (3, h, w); 255 for those that mean nothing known."""
+    packed = _packed(colors)
+    labels = np.full(packed.shape, 255, np.uint8)
+    for color in UNLABELLED_COLORS:
+        labels[packed == int(color[1:], 16)] = NODATA
+    for entry in legend:
+        labels[packed == int(entry.color[1:], 16)] = entry.value
+    return labels
+
+
+def _by_value(mask: DatasetReader, legend: Legend) -> NDArray[np.uint8]:
+    """Return the values of a mask of one band, renamed where it has a legend of its own; 255 for unknown ones."""
+    values: NDArray[Any] = np.asarray(mask.read(1))
+    inside = (values >= 0) & (values < 255) & (values == np.rint(values))
+    labels = np.where(inside, values, 255).astype(np.uint8)
+    if mask.nodata is not None:
+        labels[values == mask.nodata] = NODATA
+    own = read_legend(mask, np.unique(labels).tolist())
+    numbers = {entry.name: entry.value for entry in legend}
+    if any(entry.name in numbers for entry in own.values()):
+        table = np.full(256, 255, np.uint8)
+        table[NODATA] = NODATA
+        for value, entry in own.items():
+            table[value] = numbers.get(entry.name, NODATA if value == NODATA else 255)
+        labels = table[labels]
+    return labels
+
+
+def _packed(colors: NDArray[np.uint8]) -> Any:
+    """Return red, green and blue along the first axis as one number."""
+    return (colors[0].astype(np.uint32) << 16) | (colors[1].astype(np.uint32) << 8) | colors[2]
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Return red, green and blue (3, h, w) of a picture; grey ones and palettes are made so."""
+    with open_raster(path) as opened:
+        if opened.count >= 3:
+            return np.asarray(opened.read((1, 2, 3)))
+        colors = _colors(opened, DEFAULT_LEGEND)
+        return np.stack([opened.read(1)] * 3) if colors is None else colors

@@ -1,0 +1,152 @@
+"""Everything a run can learn from, read and told apart: folders, scenes with labels, made-up scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from geoseg.errors import InputError, UsageError
+from geoseg.layers.legend_file import read_legend_file
+from geoseg.learn.classes import Elsewhere, taught
+from geoseg.learn.folders import read_folder
+from geoseg.learn.labelled import LabelKey, LabelledImage
+from geoseg.learn.made_up import demo_images
+from geoseg.learn.mosaic import clusters, in_line, joined
+from geoseg.learn.scenes import ClassField, PlacedImage, ScenePair, read_scenes
+from geoseg.learn.split import How, split
+from geoseg.scene.reader import ReadRequest
+from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from geoseg.model.card import ModelCard
+
+SCENES = "scenes"
+"""Source of the images of labelled scenes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What to read."""
+
+    dataset: Path | None = None
+    """Folder of images with masks."""
+    scenes: tuple[ScenePair, ...] = ()
+    field: ClassField = field(default_factory=ClassField)
+    elsewhere: Elsewhere | None = None
+    """What ground of the scenes is that no label covers; None: ``background``, or ``unknown`` beside a dataset."""
+    legend_file: Path | None = None
+    """Names and colours of the dataset's masks; None for those of the Dubai data set."""
+    resolution_m: float | None = None
+    """Ground pixel to learn at: that of the dataset's images, and what scenes are resampled to. None: that of the
+    model to begin with, else the scenes' own, else 1."""
+    demo_scenes: int = 0
+    hold_out: tuple[str, ...] = ()
+    """Groups (tiles) or single images (``Tile 1/image_part_003``) that are scored on and never trained on."""
+    how: How = "auto"
+    """What is held out where nothing is named."""
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called in a card."""
+        names = [] if self.dataset is None else [self.dataset.name]
+        return ", ".join([*names, *dict.fromkeys(pair.scene.name for pair in self.scenes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was read."""
+
+    key: LabelKey
+    learned: list[LabelledImage]
+    held_out: list[LabelledImage]
+    split: str
+    """How they were told apart; '' where nothing is held out."""
+    resolution_m: float | None
+    """Ground pixel of the images; None where nothing says it."""
+
+
+def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> Gathered:
+    """Read everything and tell what is learned from what is held out.
+
+    Args:
+        wanted: what to read.
+        init: card of the model to begin with.
+        note: called with sentences on what was read.
+
+    Raises:
+        InputError: images or labels cannot be read.
+        UsageError: there is nothing to read, or names that do not exist.
+        ModelError: the model to begin with has other classes than the images.
+    """
+    if wanted.dataset is None and not wanted.scenes:
+        raise UsageError("nothing to learn from; give a DATASET folder, or --scene with --labels")
+    legend = _legend(wanted, init)
+    images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND)
+    key = LabelKey(legend or DEFAULT_LEGEND)
+    placed: list[PlacedImage] = []
+    resolution = wanted.resolution_m
+    if wanted.scenes:
+        resolution = resolution or (init.resolution_m if init else None)
+        read = _reading(init, resolution)
+        found = read_scenes(wanted.scenes, read, wanted.field, note)
+        elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
+        lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
+        key, placed = lesson.key, lesson.images
+        resolution = resolution or _finest(placed)
+    in_order = [
+        replace(tile, image=replace(tile.image, group=_group(cluster), source=SCENES))
+        for cluster in clusters(placed)
+        for tile in in_line(cluster)
+    ]
+    told = split([*images, *(tile.image for tile in in_order)], wanted.hold_out, wanted.how, wanted.seed)
+    learned, held_out = (_joined(part, in_order) for part in (told.learned, told.held_out))
+    if not any((image.labels != NODATA).any() for image in learned):
+        raise InputError(f"{wanted.name}: not one labelled pixel, so there is nothing to learn")
+    if told.text:
+        note(f"held out from training: {told.text}")
+    learned += demo_images(wanted.demo_scenes)
+    return Gathered(key, learned, held_out, told.text, resolution)
+
+
+def _legend(wanted: Material, init: ModelCard | None) -> Legend | None:
+    """Return the classes that are settled before labels are read; None where labels decide."""
+    if wanted.legend_file is not None:
+        return Legend(tuple(read_legend_file(wanted.legend_file, ()).values()))
+    if wanted.elsewhere == "unknown":
+        if init is None and wanted.dataset is None:
+            raise UsageError("--elsewhere unknown: goes with --init MODEL or a DATASET, which say what else there is")
+        return init.legend if init is not None else DEFAULT_LEGEND
+    if wanted.dataset is None:
+        return None
+    if init is not None and {entry.name for entry in init.legend} == {entry.name for entry in DEFAULT_LEGEND}:
+        return init.legend
+    return DEFAULT_LEGEND
+
+
+def _reading(init: ModelCard | None, resolution: float | None) -> ReadRequest:
+    """Return how scenes are read: as the model to begin with wants them, else red, green and blue as bytes."""
+    if init is None:
+        return ReadRequest(resolution_m=resolution)
+    return ReadRequest(init.bands, init.value_range, tuple(init.mean), resolution_m=resolution)
+
+
+def _finest(placed: list[PlacedImage]) -> float:
+    from geoseg.scene.georeference import ground_pixel_m
+
+    return min(sum(ground_pixel_m(tile.grid)) / 2 for tile in placed)
+
+
+def _group(cluster: list[PlacedImage]) -> str:
+    return min(tile.image.name for tile in cluster)
+
+
+def _joined(images: list[LabelledImage], tiles: list[PlacedImage]) -> list[LabelledImage]:
+    """Return images with those of touching tiles as one."""
+    where = {id(tile.image): tile for tile in tiles}
+    placed = [where[id(image)] for image in images if id(image) in where]
+    others = [image for image in images if id(image) not in where]
+    return others + [image for cluster in clusters(placed) for image in joined(cluster)]

@@ -1,0 +1,100 @@
+"""Where chips are cut: images by their share, and places by the classes that lie there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from geoseg.learn.labelled import LabelledImage
+    from geoseg.vocabulary import Legend
+
+_CELL = 32  # pixels; places are drawn to that, then anywhere within
+_EVENED = 0.8  # exponent of an image's area: large ones are drawn somewhat less than their share
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An image, and the row and column that a chip should hold."""
+
+    image: LabelledImage
+    row: int
+    col: int
+
+
+class Sampler:
+    """Draws spots of labelled images."""
+
+    def __init__(
+        self, images: Sequence[LabelledImage], legend: Legend, shares: Mapping[str, float], balance: float
+    ) -> None:
+        """Look at all labels once.
+
+        Args:
+            images: where chips come from.
+            legend: the classes.
+            shares: share of the chips per source; sources without one share what is left by their area.
+            balance: share of the chips that are drawn by class, every class as often as any other; the
+                others lie anywhere.
+        """
+        self._images = list(images)
+        self.chances = chances(self._images, shares)
+        self._balance = balance
+        self._values = np.array([entry.value for entry in legend], np.uint8)
+        self._cells = [_cells(image.labels, self._values) for image in self._images] if balance > 0 else []
+        # Chance of each image given the class, (classes, images): its own chance times its share of the class.
+        held = [cells.sum((0, 1)) / image.labels.size for cells, image in zip(self._cells, self._images, strict=False)]
+        given = (self.chances[:, None] * np.array(held)).T if held else np.zeros((0, 0))
+        self._given = [row / row.sum() for row in given if row.sum() > 0]
+        self._present = [i for i, row in enumerate(given) if row.sum() > 0]
+
+    def draw(self, rng: np.random.Generator) -> Spot:
+        """Return a spot; the generator alone decides which."""
+        if self._present and rng.random() < self._balance:
+            return self._of_class(int(rng.integers(len(self._present))), rng)
+        image = self._images[int(rng.choice(len(self._images), p=self.chances))]
+        height, width = image.labels.shape
+        return Spot(image, int(rng.integers(height)), int(rng.integers(width)))
+
+    def _of_class(self, which: int, rng: np.random.Generator) -> Spot:
+        number = int(rng.choice(len(self._images), p=self._given[which]))
+        image, counts = self._images[number], self._cells[number][:, :, self._present[which]]
+        cell = int(rng.choice(counts.size, p=(counts / counts.sum()).ravel()))
+        row, col = divmod(cell, counts.shape[1])
+        height, width = image.labels.shape
+        return Spot(
+            image,
+            min(height - 1, row * _CELL + int(rng.integers(_CELL))),
+            min(width - 1, col * _CELL + int(rng.integers(_CELL))),
+        )
+
+
+def chances(images: Sequence[LabelledImage], shares: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the chance of each image, shape (n,): by area, a little evened out, within the share of its source."""
+    area = np.array([image.labels.size**_EVENED for image in images], np.float64)
+    sources = np.array([image.source for image in images])
+    wanted = {source: shares[source] for source in dict.fromkeys(sources.tolist()) if source in shares}
+    rest = ~np.isin(sources, list(wanted))
+    left = max(0.0, 1 - sum(wanted.values())) if rest.any() else 0.0
+    result = np.zeros(len(images))
+    for part, share in [*((sources == source, share) for source, share in wanted.items()), (rest, left)]:
+        if part.any():
+            result[part] = area[part] / area[part].sum() * share
+    kept = result if result.sum() > 0 else area
+    return np.asarray(kept / kept.sum())
+
+
+def _cells(labels: NDArray[np.uint8], values: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return pixels of each class in cells of the labels, shape (rows, columns, classes)."""
+    height, width = labels.shape
+    rows, cols = np.arange(0, height, _CELL), np.arange(0, width, _CELL)
+    counts = [
+        np.add.reduceat(np.add.reduceat(labels == value, rows, 0, np.float32), cols, 1, np.float32) for value in values
+    ]
+    return np.stack(counts, axis=-1)

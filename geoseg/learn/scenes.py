@@ -1,0 +1,219 @@
+"""Labelled scenes: georeferenced images with somebody's polygons, or class rasters, of the same ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyproj
+import shapely
+
+from geoseg.errors import InputError, UsageError
+from geoseg.learn.common_ground import Outline
+from geoseg.learn.labelled import LabelledImage
+from geoseg.learn.mapped import NOTHING, PolygonMap, RasterMap
+from geoseg.learn.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
+from geoseg.learn.same_classes import Synonyms
+from geoseg.scene.open import open_raster
+from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.vocabulary import NODATA, Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoseg.scene.reader import Scene
+
+_SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePair:
+    """A scene, or a folder of scenes, and its labels."""
+
+    scene: Path
+    labels: Path
+    """Polygons in any CRS, or a class raster."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassField:
+    """How polygons tell their class."""
+
+    name: str = "class"
+    """Text field that names it; layers without that field go by their own name."""
+    one_class: str | None = None
+    """The class of all polygons, whatever they and their layers are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """A labelled image and where it lies; labels are codes of ``names`` until a legend is chosen."""
+
+    image: LabelledImage
+    grid: Grid
+    names: Mapping[int, str]
+    """Class name by label code; code 0 is ground within the labels' extent that no class covers."""
+    known: NDArray[np.bool_]
+    """Shape (height, width): valid pixels within the extent of the labels."""
+
+
+def read_scenes(
+    pairs: Sequence[ScenePair], read: ReadRequest, field: ClassField, tell: Callable[[str], None]
+) -> list[PlacedImage]:
+    """Read scenes with their labels burned onto their pixels.
+
+    Args:
+        pairs: what to read. A folder stands for every raster in it.
+        read: bands, values and ground pixel that the network wants.
+        field: how polygons tell their class.
+        tell: called with sentences on what was repaired or left out.
+
+    Raises:
+        InputError: a file cannot be used, or labels and scene share no ground.
+    """
+    placed: list[PlacedImage] = []
+    for pair in pairs:
+        scenes = list(_scenes(pair.scene))
+        if pair.labels.suffix.lower() in VECTOR_ENDINGS:
+            found = _with_polygons(scenes, pair.labels, read, field, tell)
+        else:
+            found = _with_raster(scenes, pair.labels, read, tell)
+        placed += found
+    return placed
+
+
+def _scenes(path: Path) -> Iterator[Path]:
+    """Yield a scene, or those of a folder."""
+    if not path.is_dir():
+        yield path
+        return
+    scenes = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SCENE_ENDINGS]
+    if not scenes:
+        raise InputError(f"{path}: has no rasters, expected scenes such as .tif files")
+    yield from scenes
+
+
+def _with_polygons(
+    scenes: list[Path], labels: Path, read: ReadRequest, field: ClassField, tell: Callable[[str], None]
+) -> list[PlacedImage]:
+    polygons = _named(labels, field)
+    for note in polygons.notes:
+        tell(note)
+    if not len(polygons.geometry):
+        raise InputError(f"{labels}: has no polygons, expected labels to learn from; choose another file")
+    burning = PolygonMap(str(labels), polygons, Synonyms.of(()).canonical)
+    outline = burning.outline
+    assert outline is not None  # noqa: S101 - there are polygons
+    placed, seen = [], []
+    for path in scenes:
+        with open_scene(path, read) as scene:
+            seen.append(_bounds(str(path), scene.grid))
+            covered = shapely.intersection(outline.on(scene.grid), _frame(scene.grid))
+            if covered.area == 0:
+                continue
+            with burning.onto(scene.grid) as rows:
+                codes = rows(scene.grid.whole).astype(np.uint8)
+            placed.append(_placed(scene, codes, burning.names, _inside(covered, scene.grid)))
+            for note in scene.notes:
+                tell(f"{path}: {note}")
+    if not placed:
+        raise InputError(
+            f"{labels}: shares no ground with {scenes[0]} ({_bounds_of(outline)}; {seen[0]}), "
+            "expected labels of the scene; check their CRSs with: geoseg info"
+        )
+    return placed
+
+
+def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Callable[[str], None]) -> list[PlacedImage]:
+    placed, seen = [], ""
+    with open_raster(labels) as dataset:
+        classes = RasterMap(str(labels), dataset)
+        synonyms = Synonyms.of(classes.classes.values())
+        for path in scenes:
+            with open_scene(path, read) as scene:
+                seen = seen or _bounds(str(path), scene.grid)
+                with classes.onto(scene.grid) as rows:
+                    codes = rows(scene.grid.whole)
+                if (codes == NOTHING).all():
+                    continue
+                known = codes != NOTHING
+                names = {
+                    int(value): synonyms.canonical(classes.classes[int(value)].name)
+                    if int(value) in classes.classes
+                    else f"class_{value}"
+                    for value in np.unique(codes[known])
+                }
+                placed.append(_placed(scene, np.where(known, codes, NODATA).astype(np.uint8), names, known))
+                for note in scene.notes:
+                    tell(f"{path}: {note}")
+        if not placed:
+            raise InputError(
+                f"{labels}: shares no ground with {scenes[0]} ({_bounds_of(classes.outline)}; {seen}), "
+                "expected labels of the scene; check their CRSs with: geoseg info"
+            )
+    return placed
+
+
+def _named(labels: Path, field: ClassField) -> NamedPolygons:
+    """Read the polygons of a file, all of one class where the user says so."""
+    if field.one_class is None:
+        return read_named_polygons(labels, field.name, Synonyms.of(()).is_class)
+    polygons = read_named_polygons(labels, "", lambda _layer: True)
+    names = np.full(len(polygons.names), field.one_class, object)
+    return replace(polygons, names=names, declared=frozenset({field.one_class}))
+
+
+def _placed(scene: Scene, codes: NDArray[np.uint8], names: Mapping[int, str], known: NDArray[np.bool_]) -> PlacedImage:
+    """Return a scene's pixels with the codes of its labels."""
+    height, width = scene.grid.shape
+    (rows,) = scene.iter_rows([(0, height)], (0, width))
+    name = scene.path.stem
+    image = LabelledImage(name, name, np.ascontiguousarray(rows.pixels), codes)
+    return PlacedImage(image, scene.grid, names, known & rows.valid)
+
+
+def _frame(grid: Grid) -> shapely.Geometry:
+    return shapely.box(0, 0, grid.width, grid.height)
+
+
+def _inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
+    """Return which pixels have their centre in an area of column and row coordinates."""
+    if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
+        return np.ones(grid.shape, bool)
+    from rasterio.features import rasterize
+
+    inside: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
+    return inside > 0
+
+
+def _bounds(name: str, grid: Grid) -> str:
+    height, width = grid.shape
+    corners = [grid.transform @ xy for xy in ((0, 0), (width, 0), (width, height), (0, height))]
+    return _bounds_of(Outline(name, pyproj.CRS.from_wkt(grid.crs), np.array(corners, np.float64)))
+
+
+def _bounds_of(outline: Outline) -> str:
+    """Return what a map covers in its own CRS, as left, bottom, right, top."""
+    bounds = (*outline.corners.min(0), *outline.corners.max(0))
+    code = outline.crs.to_authority()
+    place = ", ".join(f"{value:.10g}" for value in bounds)
+    return f"{outline.name} lies at {place} in {':'.join(code) if code else outline.crs.name}"
+
+
+def paired(scenes: Sequence[Path], labels: Sequence[Path]) -> list[ScenePair]:
+    """Return scenes with their labels: one file of labels for all, or one each.
+
+    Raises:
+        UsageError: their numbers do not fit.
+    """
+    if len(labels) == 1:
+        return [ScenePair(scene, labels[0]) for scene in scenes]
+    if len(labels) != len(scenes):
+        raise UsageError(
+            f"--labels: {len(labels)} for {len(scenes)} scenes, expected one for all or one for each --scene"
+        )
+    return [ScenePair(scene, own) for scene, own in zip(scenes, labels, strict=True)]

@@ -1,0 +1,120 @@
+"""What is learned from and what is kept aside: by scene or tile, since neighbours know too much of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from geoseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from geoseg.learn.labelled import LabelledImage
+
+How = Literal["auto", "patch", "none"]
+"""Whole groups, or else a block of the only one; random patches; nothing."""
+
+_ASIDE = 0.15  # of the labelled pixels
+_PATCH = 256  # pixels
+LEAKY = "random patches held out, their neighbours learned from: this score is leaky and too good"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Images to learn from, images to score on, and how they were told apart."""
+
+    learned: list[LabelledImage]
+    held_out: list[LabelledImage]
+    text: str
+    """A sentence's worth, for the card; '' where nothing is held out."""
+
+
+def split(images: Sequence[LabelledImage], named: Iterable[str], how: How, seed: int) -> Split:
+    """Tell images apart.
+
+    Args:
+        images: all of them.
+        named: groups or single images to hold out; none lets ``how`` decide.
+        how: what to hold out.
+        seed: decides among equals.
+
+    Raises:
+        UsageError: a name is none of a group or image, or nothing is left to learn from.
+    """
+    aside = set(named)
+    if aside:
+        return _by_name(images, aside)
+    if how == "none":
+        return Split(list(images), [], "")
+    if how == "patch":
+        return _by_patch(images, seed)
+    groups = sorted({image.group for image in images})
+    if len(groups) > 1:
+        return _by_group(images, groups, seed)
+    return _by_block(images)
+
+
+def _by_name(images: Sequence[LabelledImage], aside: set[str]) -> Split:
+    known = {image.group for image in images} | {image.name for image in images}
+    if unknown := sorted(aside - known):
+        groups = ", ".join(sorted({image.group for image in images})[:12])
+        raise UsageError(
+            f"--hold-out: {unknown[0]!r} is not a tile of the data, nor an image such as {images[0].name!r}; "
+            f"it has {groups}"
+        )
+    held = [image for image in images if aside & {image.group, image.name}]
+    learned = [image for image in images if not aside & {image.group, image.name}]
+    if not learned:
+        raise UsageError("--hold-out: every image is held out, nothing is left to train on")
+    return Split(learned, held, ", ".join(sorted(aside)))
+
+
+def _by_group(images: Sequence[LabelledImage], groups: list[str], seed: int) -> Split:
+    """Hold out whole groups until they make up enough of the labelled pixels, but never all."""
+    size = {group: sum(np.count_nonzero(i.labels) for i in images if i.group == group) for group in groups}
+    wanted = _ASIDE * sum(size.values())
+    aside: list[str] = []
+    for group in np.random.default_rng(seed).permutation(groups).tolist():
+        if sum(size[one] for one in aside) >= wanted or len(aside) == len(groups) - 1:
+            break
+        aside.append(group)
+    return _by_name(images, set(aside))
+
+
+def _by_block(images: Sequence[LabelledImage]) -> Split:
+    """Hold out one end of a single scene: images that come last, or the end of the only image along its longer side."""
+    if len(images) > 1:
+        count = max(1, round(_ASIDE * len(images)))
+        text = f"the last {count} of {len(images)} images of one scene, next to what was learned from"
+        return Split(list(images[:-count]), list(images[-count:]), text)
+    image = images[0]
+    height, width = image.labels.shape
+    cut = round((1 - _ASIDE) * max(height, width))
+    head, tail = ((slice(cut), slice(None)), (slice(cut, None), slice(None)))
+    if width > height:
+        head, tail = head[::-1], tail[::-1]
+    text = "one end of the only scene, next to what was learned from"
+    return Split([_part(image, head, "most")], [_part(image, tail, "end")], text)
+
+
+def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
+    patches = [
+        _part(image, (slice(row, row + _PATCH), slice(col, col + _PATCH)), f"{row},{col}")
+        for image in images
+        for row in range(0, image.labels.shape[0], _PATCH)
+        for col in range(0, image.labels.shape[1], _PATCH)
+    ]
+    aside = np.random.default_rng(seed).random(len(patches)) < _ASIDE
+    if aside.all() or not aside.any():
+        aside = np.arange(len(patches)) == len(patches) - 1
+    if len(patches) < 2:
+        raise UsageError(f"--split patch: the images make {len(patches)} patches of {_PATCH} pixels, expected more")
+    held = [patch for patch, out in zip(patches, aside, strict=True) if out]
+    return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY)
+
+
+def _part(image: LabelledImage, here: tuple[slice, slice], name: str) -> LabelledImage:
+    return replace(image, name=f"{image.name} ({name})", pixels=image.pixels[:, *here], labels=image.labels[here])
