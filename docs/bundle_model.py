@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from geoseg.learn.datasets import LabelledImage, demo_images, read_dubai
 
 from geoseg.layers.publish import published
-from geoseg.learn.datasets import LabelledImage, demo_images, read_dubai
 from geoseg.learn.train import Lesson, score_images
 from geoseg.model.file import load_model, model_path, save_model
 

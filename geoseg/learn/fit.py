@@ -15,9 +15,9 @@ from geoseg.learn.begin import beginning, check_bands
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.device import device_named
-from geoseg.learn.labelled import DEMO, LabelKey, LabelledImage
+from geoseg.learn.labelled import DEMO, LabelledImage
 from geoseg.learn.lesson import Lesson, Recipe
-from geoseg.learn.material import Material, gathered
+from geoseg.learn.material import Gathered, Material, gathered
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.scoring import score_images
 from geoseg.learn.train import Run, train
@@ -72,17 +72,27 @@ def fit(
         ModelError: the model to begin with does not fit the data.
         OutputError: the model file cannot be written.
     """
-    if request.out.suffix != ".safetensors":
-        raise UsageError(f"{request.out}: a model file ends in .safetensors")
-    check_target(request.out, overwrite=request.overwrite)
-    device = device_named(request.device)
+    _check_out(request)
     model = None if request.init is None else load_model(request.init)
-    material = gathered(request.material, model.card if model else None, note)
-    lesson, spec, start = _lesson(request, material.key, material.learned, material.held_out, model)
-    folder = _folder(request)
-    run = Run(folder, start, device)
-    weights = train(spec, lesson, request.recipe, request.chips, run, tell)
+    return fit_on(request, gathered(request.material, model.card if model else None, note), model, tell)
 
+
+def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: Callable[[int, int], None]) -> ModelCard:
+    """Train on what was gathered and write the model file; returns its card.
+
+    Args:
+        request: how, and where to.
+        material: what to learn from.
+        model: what to begin with.
+        tell: called with steps done and steps in all.
+
+    Raises:
+        UsageError, InputError, ModelError, OutputError: as for :func:`fit`.
+    """
+    _check_out(request)
+    device = device_named(request.device)
+    lesson, spec, start = _lesson(request, material, model)
+    weights = train(spec, lesson, request.recipe, request.chips, Run(_folder(request), start, device), tell)
     scores, temperature = [], 1.0
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
@@ -94,6 +104,13 @@ def fit(
     with published(request.out, overwrite=request.overwrite) as half:
         # The file holds what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind.
         return save_model(half, card, {name: weights[name].numpy() for name in spec.tensor_shapes()})
+
+
+def _check_out(request: FitRequest) -> None:
+    """Refuse early what cannot be written."""
+    if request.out.suffix != ".safetensors":
+        raise UsageError(f"{request.out}: a model file ends in .safetensors")
+    check_target(request.out, overwrite=request.overwrite)
 
 
 def _folder(request: FitRequest) -> Path:
@@ -108,13 +125,10 @@ def _folder(request: FitRequest) -> Path:
 
 
 def _lesson(
-    request: FitRequest,
-    key: LabelKey,
-    learned: list[LabelledImage],
-    held_out: list[LabelledImage],
-    model: Model | None,
+    request: FitRequest, material: Gathered, model: Model | None
 ) -> tuple[Lesson, NetworkSpec, dict[str, Tensor] | None]:
     """Return what is learned from, the network, and the weights to begin with."""
+    key, learned, held_out = material.key, material.learned, material.held_out
     real = [image for image in learned if image.source != DEMO]
     bands = len(real[0].pixels)
     if model is not None:
