@@ -1,6 +1,6 @@
 """Train the bundled model: ``python docs/train_default.py DATA OUT [--hold-out NAME] [--init MODEL] [--steps N] …``.
 
-DATA holds ``dubai/``, ``banepa/`` and ``naip/`` as docs/accuracy.md describes them. One network learns from all of them:
+DATA holds ``dubai/``, ``banepa/`` and ``naip/`` as docs/accuracy.md describes them. One network learns from all:
 
 - Dubai: five classes.
 - Made-up scenes of all climates: five classes.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
 from geoseg.cli.options import overwrite_option, talk_options
+from geoseg.demo.climate import ClimateName
 
 
 @click.command("demo")
@@ -34,6 +35,13 @@ from geoseg.cli.options import overwrite_option, talk_options
     help="Which city. The bundled model was trained on seeds from 1000000 on and has seen none below.",
 )
 @click.option(
+    "--climate",
+    type=click.Choice(get_args(ClimateName)),
+    default="dry",
+    show_default=True,
+    help="What part of the world the city looks like. The bundled model was trained on dry ones.",
+)
+@click.option(
     "--compress",
     type=click.Choice(["deflate", "jpeg"]),
     default="deflate",
@@ -43,13 +51,20 @@ from geoseg.cli.options import overwrite_option, talk_options
 @overwrite_option
 @talk_options
 def command(
-    out: Path, size: int, seed: int, compress: Literal["deflate", "jpeg"], overwrite: bool, progress: str
+    out: Path,
+    size: int,
+    seed: int,
+    climate: ClimateName,
+    compress: Literal["deflate", "jpeg"],
+    overwrite: bool,
+    progress: str,
 ) -> None:
     """Render a made-up aerial scene with its true map.
 
-    The picture looks like a satellite image of a city by the Gulf and shows no real place. Beside it come its
-    true classes, as a raster and as polygons, and the building footprints and road centrelines it was painted
-    from. Any size works in little memory; a larger scene of the same seed begins with the same pixels.
+    The picture looks like a satellite image of a city by the Gulf, or in another climate, and shows no real
+    place. Beside it come its true classes, as a raster and as polygons, and the building footprints and road
+    centrelines it was painted from. Any size works in little memory; a larger scene of the same seed begins
+    with the same pixels.
 
     \b
     $ geoseg demo --out demo
@@ -60,6 +75,6 @@ def command(
     from geoseg.demo.write import write_demo
 
     with progress_on(progress, "demo", "square") as meter:
-        paths = write_demo(out, size, seed, overwrite, compress=compress, tell=meter.at)
+        paths = write_demo(out, size, seed, overwrite, compress, climate, tell=meter.at)
     for path in paths:
         click.echo(path)

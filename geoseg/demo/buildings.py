@@ -125,7 +125,7 @@ def _pitched(look: Look, house: NDArray[np.float64], s: float, t: float) -> tupl
     rise = 1.0 - abs(over) / half
     if roof == HIPPED and (a - abs(s) < b - abs(t)) == along_a:
         over, sun = (s, sun_s) if along_a else (t, sun_t)
-    light = 1.0 + (0.2 if roof != RIBBED else 0.09) * (sun if over > 0.0 else -sun)
+    light = 1.0 + (look.relief if roof != RIBBED else 0.09 + 0.45 * (look.relief - 0.2)) * (sun if over > 0.0 else -sun)
     if roof == RIBBED:
         light += 0.035 if (s if along_a else t) % 3.0 < 1.2 else 0.0
     if abs(over) < 0.5:

@@ -8,11 +8,14 @@ districts ``i, j``.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from geoseg.demo.noise import EDITION, compiled, unit, wave
+
+if TYPE_CHECKING:
+    from geoseg.demo.climate import Climate
 
 FAR = 1000.0
 """Metres; stands for "no water near"."""
@@ -34,22 +37,29 @@ class City(NamedTuple):
     """Every how many columns of districts water flows."""
     water_half: float
     """Mean half width of a creek, metres; 0 for a coast that fills its column."""
+    half: float
+    """Half width of the narrowest arterial, metres."""
+    broad: float
+    """Share of the arterials with a median."""
 
 
-def city_of(seed: int) -> City:
+def city_of(seed: int, climate: Climate) -> City:
     """Return the city of a seed."""
+    plan = climate.plan
     rng = np.random.default_rng([seed, EDITION, 1])
     turn = float(rng.uniform(0.0, 2.0 * math.pi))
-    coast = bool(rng.random() < 0.12)
+    coast = bool(rng.random() < plan.coast)
     return City(
         salt=int(rng.integers(1, 2**30)),
         cos=math.cos(turn),
         sin=math.sin(turn),
-        spacing=float(rng.uniform(500.0, 640.0)),
-        bend=float(rng.uniform(15.0, 75.0)),
+        spacing=float(rng.uniform(*plan.spacing)),
+        bend=float(rng.uniform(*plan.bend)),
         reach=float(rng.uniform(550.0, 900.0)),
-        water_every=3 if coast else 2,
-        water_half=0.0 if coast else float(rng.uniform(38.0, 72.0)),
+        water_every=3 if coast else plan.water_every,
+        water_half=0.0 if coast else float(rng.uniform(*plan.water_half)),
+        half=float(rng.uniform(*plan.half)),
+        broad=plan.broad,
     )
 
 
@@ -78,9 +88,9 @@ def arterial(city: City, axis: int, k: int) -> float:
 
 @compiled
 def arterial_half(city: City, axis: int, k: int) -> float:
-    """Return half the width of an arterial, metres: 8.6 to 10; 12.5 to 14.5 with a median."""
+    """Return half the width of an arterial, metres; 12.5 to 14.5 with a median."""
     chance = unit(k, axis, city.salt + 4)
-    return 12.5 + 2.0 * chance / 0.3 if chance < 0.3 else 8.0 + 2.0 * chance
+    return 12.5 + 2.0 * chance / city.broad if chance < city.broad else city.half + 2.0 * chance
 
 
 @compiled

@@ -18,38 +18,11 @@ from geoseg.demo.noise import EDITION, compiled, unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.demo.climate import Climate
+
 VILLAS, OLD_TOWN, FLATS, TOWERS, WORKS, PARK, BARE = range(7)
 BANK = 9.0
 """Metres between water and the end of a local street."""
-_SHARES = np.array([0.38, 0.16, 0.18, 0.09, 0.07, 0.07, 0.05])
-
-
-class Kind(NamedTuple):
-    """What the districts of one kind have in common; pairs are ranges in metres."""
-
-    rows: tuple[float, float]
-    """Distance of neighbouring local streets."""
-    crossings: tuple[float, float]
-    """Distance of the streets that cross a row."""
-    street: tuple[float, float]
-    """Half width of a local street."""
-    lot: tuple[float, float]
-    """Width of a lot along its street."""
-    deep: int
-    """Lots between two neighbouring streets."""
-    green: float
-    """How green, relative to the city."""
-
-
-KINDS = (
-    Kind((64.0, 80.0), (150.0, 260.0), (2.9, 3.6), (19.0, 26.0), 2, 1.0),
-    Kind((46.0, 58.0), (90.0, 150.0), (2.6, 3.2), (12.0, 18.0), 2, 0.3),
-    Kind((86.0, 106.0), (150.0, 230.0), (3.3, 4.4), (32.0, 46.0), 2, 0.75),
-    Kind((90.0, 112.0), (140.0, 220.0), (3.6, 4.8), (42.0, 58.0), 2, 0.9),
-    Kind((92.0, 125.0), (160.0, 260.0), (3.8, 5.0), (34.0, 58.0), 2, 0.1),
-    Kind((240.0, 300.0), (260.0, 340.0), (2.8, 3.4), (60.0, 90.0), 2, 1.0),
-    Kind((200.0, 280.0), (220.0, 320.0), (2.8, 3.6), (60.0, 90.0), 2, 0.1),
-)
 
 
 class District(NamedTuple):
@@ -82,18 +55,19 @@ class District(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def district_of(seed: int, i: int, j: int) -> District:
+def district_of(seed: int, i: int, j: int, climate: Climate) -> District:
     """Return district ``i, j`` of a seed's city."""
-    city = city_of(seed)
+    city = city_of(seed, climate)
     rng = np.random.default_rng([seed, EDITION, 3, i % 2**32, j % 2**32])
-    shares = _SHARES * np.random.default_rng([seed, EDITION, 4]).gamma(4.0, 0.25, len(_SHARES))
-    number = int(rng.choice(len(KINDS), p=shares / shares.sum()))
-    kind = KINDS[number]
+    shares = np.array(climate.shares)
+    shares = shares * np.random.default_rng([seed, EDITION, 4]).gamma(4.0, 0.25, len(shares))
+    number = int(rng.choice(len(shares), p=shares / shares.sum()))
+    kind = climate.kinds[number]
     p = 0.5 * (arterial(city, 0, i) + arterial(city, 0, i + 1))
     q = 0.5 * (arterial(city, 1, j) + arterial(city, 1, j + 1))
     x, y = from_city(city, p, q)
     turn = math.atan2(city.sin, city.cos) + rng.integers(0, 2) * math.pi / 2 + _turn(rng, number)
-    swing = float(rng.choice([0.0, rng.uniform(5.0, 14.0)]))
+    swing = float(rng.choice([0.0, rng.uniform(*climate.plan.swing)]))
     return District(
         i=i,
         j=j,

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.demo import lots, yards
-from geoseg.demo.districts import BARE, OLD_TOWN, PARK, WORKS
-from geoseg.demo.manners import Gaps, Manner, moved
-from geoseg.demo.palette import PAVING, SAND, SOIL, Look
+from geoseg.demo.manners import Gaps, moved
+from geoseg.demo.palette import ASPHALT, PAVING, SAND, SOIL, Look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.demo.climate import Manner
+
     Table = NDArray[np.float64]
 
 
-def _patches(parcels: Table, place: tuple[Table, Table], halves: tuple[Table, Table]) -> Table:
+def patches_of(parcels: Table, place: tuple[Table, Table], halves: tuple[Table, Table]) -> Table:
     """Return patches at places, in the direction of lots."""
     patch = np.zeros((len(parcels), 11))
     patch[:, yards.X], patch[:, yards.Y] = place
@@ -26,10 +27,10 @@ def _patches(parcels: Table, place: tuple[Table, Table], halves: tuple[Table, Ta
     return patch
 
 
-def grounds_of(rng: np.random.Generator, look: Look, parcels: Table, manner: Manner, kind: int) -> Table:
+def grounds_of(rng: np.random.Generator, look: Look, parcels: Table, manner: Manner) -> Table:
     """Return yards and car parks that fill lots."""
     n = len(parcels)
-    patch = _patches(
+    patch = patches_of(
         parcels,
         (parcels[:, lots.X], parcels[:, lots.Y]),
         (parcels[:, lots.HALF_U] - 0.1, parcels[:, lots.HALF_V] - 0.1),
@@ -37,11 +38,7 @@ def grounds_of(rng: np.random.Generator, look: Look, parcels: Table, manner: Man
     yard, walled, _ = shares = manner.grounds
     dice = rng.random(n)
     patch[:, yards.KIND] = np.select([dice < yard, dice < yard + walled], [yards.YARD, yards.WALLED], yards.PARKING)
-    base = rng.choice(
-        [SAND, PAVING, SOIL],
-        n,
-        p=[0.3, 0.3, 0.4] if kind in (WORKS, OLD_TOWN, BARE, PARK) else [0.35, 0.55, 0.1],
-    )
+    base = rng.choice([SAND, PAVING, SOIL, ASPHALT][: len(manner.floor)], n, p=manner.floor)
     patch[:, yards.RED : yards.BLUE + 1] = look.ground[base] * rng.uniform(0.88, 1.12, (n, 1))
     parking = patch[:, yards.KIND] == yards.PARKING
     patch[parking, yards.RED] = rng.uniform(0.1, 0.8, n)[parking]
@@ -60,7 +57,7 @@ def lawns_of(rng: np.random.Generator, parcels: Table, gaps: Gaps, share: float)
     half_b = np.where(gaps.built, 0.5 * deep - 0.6, (half_v - 1.2) * rng.uniform(0.4, 1.0, n))
     middle = np.where(gaps.built, np.where(front, half_v - 0.5 * deep, 0.5 * deep - half_v), 0.0)
     side = (parcels[:, lots.HALF_U] - 1.2 - half_a) * rng.uniform(-1.0, 1.0, n)
-    patch = _patches(parcels, moved(parcels, side, middle), (half_a, half_b))
+    patch = patches_of(parcels, moved(parcels, side, middle), (half_a, half_b))
     patch[:, yards.KIND] = np.where(~gaps.built & (half_b > 12.0), yards.FIELD, yards.LAWN)
     chosen: Table = patch[(rng.random(n) < share) & (half_b > 1.0)]
     return chosen
@@ -76,7 +73,7 @@ def pools_of(rng: np.random.Generator, parcels: Table, gaps: Gaps, share: float)
     half_a = np.minimum(half_a, parcels[:, lots.HALF_U] - 2.0)
     side = (parcels[:, lots.HALF_U] - 1.5 - half_a) * rng.uniform(-1.0, 1.0, n)
     middle = np.where(front, half_v - 0.5 * deep, 0.5 * deep - half_v)
-    patch = _patches(parcels, moved(parcels, side, middle), (half_a, half_b))
+    patch = patches_of(parcels, moved(parcels, side, middle), (half_a, half_b))
     patch[:, yards.KIND] = yards.POND
     patch[:, yards.RED] = rng.integers(0, 2, n)
     chosen: Table = patch[(rng.random(n) < share) & (half_b > 1.7) & gaps.built]

@@ -172,18 +172,18 @@ def _paint_open(canvas: Canvas, look: Look, district: District, at: tuple[int, i
     kerb = min(main, local)
     canvas.classes[at] = LAND
     tint(canvas, at, bare(look, district, x, y), 1.0)
-    if dry < 14.0:
+    if dry < look.beach:
         tint(canvas, at, shaded(look, SAND, 1.12 if dry > 2.0 else 0.86), 0.9 - dry / 20.0)
         return
-    if kerb < 2.4 and district.kind < PARK:
+    if kerb < look.walk and district.kind < PARK:
         tint(canvas, at, shaded(look, PAVING, 0.93 if kerb < 1.7 else 1.0), 0.7)
         return
     green = 0.55 * cloud(x / 34.0, y / 34.0, look.salt + 15) + 0.45 * cloud(x / 9.0, y / 9.0, look.salt + 16)
     if district.kind == PARK:
         path = abs(cloud(x / 53.0, y / 53.0, look.salt + 17) - 0.5)
-        share = (path - 0.018) * 90.0 if path < 0.028 else (green - 0.28) * 14.0
+        share = (path - 0.018) * 90.0 if path < 0.028 else (green - 0.28 + look.turf) * 14.0
     else:
-        share = (green - 0.83 + 0.52 * look.green * district.green) * 14.0
+        share = (green - 0.83 + look.turf + 0.52 * look.green * district.green) * 14.0
         if main < 7.5 and district.kind != BARE and unit(1, 7, district.salt) < 0.7 * look.green:
             share = max(share, 1.0)
     if share > 0.0:

@@ -8,23 +8,21 @@ import numpy as np
 
 from geoseg.demo import buildings, lots
 from geoseg.demo.districts import FLATS, TOWERS, VILLAS
-from geoseg.demo.manners import MANNERS, Gaps, moved
+from geoseg.demo.manners import Gaps, moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.demo.climate import Climate, Manner, Roofs
     from geoseg.demo.palette import Look
 
     Table = NDArray[np.float64]
 
-DENSE_WHITE, METAL, TILE = (0, 1, 3), (0, 3, 4, 8, 9, 2), (6, 7, 1, 2)
-"""Rows of ``Look.roofs`` that flat, ribbed and hipped roofs prefer."""
 
-
-def houses_of(rng: np.random.Generator, look: Look, parcels: Table, gaps: Gaps, kind: int) -> Table:
+def houses_of(rng: np.random.Generator, look: Look, parcels: Table, gaps: Gaps, kind: int, climate: Climate) -> Table:
     """Return the buildings of lots, with the towers that stand on podiums after them."""
     n = len(parcels)
-    manner = MANNERS[kind]
+    manner = climate.manners[kind]
     house = np.zeros((n, 16))
     a = parcels[:, lots.HALF_U] - gaps.side
     b = parcels[:, lots.HALF_V] - 0.5 * (gaps.front + gaps.back)
@@ -45,12 +43,37 @@ def houses_of(rng: np.random.Generator, look: Look, parcels: Table, gaps: Gaps, 
     house[:, buildings.N1], house[:, buildings.N2] = rng.uniform(0.3, 0.55, n), rng.uniform(0.28, 0.58, n)
     house[:, buildings.HEIGHT] = rng.uniform(*manner.height, n)
     house[:, buildings.ROOF] = rng.choice(len(roofs), n, p=roofs / roofs.sum())
-    house[:, buildings.RED : buildings.BLUE + 1] = _roof_colors(rng, look, house[:, buildings.ROOF])
+    house[:, buildings.RED : buildings.BLUE + 1] = _roof_colors(rng, look, house[:, buildings.ROOF], climate.roofs)
     house[:, buildings.SALT] = rng.integers(1, 2**30, n)
     small = np.minimum(house[:, buildings.A], house[:, buildings.B]) < 5.0
     house[small & (house[:, buildings.SHAPE] != buildings.ELL), buildings.SHAPE] = buildings.BOX
+    sheds = _sheds(rng, house, parcels, gaps, manner)
     house = house[gaps.built]
-    return np.ascontiguousarray(np.concatenate([house, _upper(rng, house, kind)]))
+    return np.ascontiguousarray(np.concatenate([house, sheds, _upper(rng, house, kind)]))
+
+
+def _sheds(rng: np.random.Generator, house: Table, parcels: Table, gaps: Gaps, manner: Manner) -> Table:
+    """Return garages and sheds in the strips behind houses, in the colours of the houses or others."""
+    if manner.shed == 0.0:
+        return house[:0]
+    n = len(parcels)
+    shed = house.copy()
+    a = np.minimum(rng.uniform(1.8, 4.2, n), parcels[:, lots.HALF_U] - 1.0)
+    b = np.minimum(rng.uniform(1.8, 4.0, n), 0.5 * gaps.back - 1.3)
+    side = (parcels[:, lots.HALF_U] - a - 0.8) * rng.uniform(-1.0, 1.0, n)
+    across = -parcels[:, lots.HALF_V] + 0.8 + b + rng.random(n) * (gaps.back - 2.0 * b - 2.2)
+    shed[:, buildings.X], shed[:, buildings.Y] = moved(parcels, side, across)
+    shed[:, buildings.COS], shed[:, buildings.SIN] = parcels[:, lots.COS], parcels[:, lots.SIN]
+    shed[:, buildings.A], shed[:, buildings.B] = a, b
+    shed[:, buildings.SHAPE] = buildings.BOX
+    shed[:, buildings.HEIGHT] = rng.uniform(2.2, 4.0, n)
+    other = rng.permutation(n)
+    own = rng.random((n, 1)) < 0.5
+    color = slice(buildings.RED, buildings.BLUE + 1)
+    shed[:, color] = np.where(own, house[:, color], house[other, color])
+    shed[:, buildings.SALT] += 2
+    chosen: Table = shed[gaps.built & (rng.random(n) < manner.shed) & (b > 1.6) & (a > 1.6)]
+    return chosen
 
 
 def _upper(rng: np.random.Generator, house: Table, kind: int) -> Table:
@@ -68,15 +91,17 @@ def _upper(rng: np.random.Generator, house: Table, kind: int) -> Table:
     return part
 
 
-def _roof_colors(rng: np.random.Generator, look: Look, roofs: Table) -> Table:
+def _roof_colors(rng: np.random.Generator, look: Look, roofs: Table, materials: Roofs) -> Table:
     """Return roof colours, shape (n, 3): districts have fashions, kinds of roof their materials."""
     fashion = look.roof_weights * rng.gamma(0.7, 1.4, len(look.roof_weights)) + 0.006
     chosen = np.zeros(len(roofs), np.int64)
-    for roof, liked in ((buildings.FLAT, DENSE_WHITE), (buildings.RIBBED, METAL), (buildings.HIPPED, TILE)):
+    kinds = (buildings.FLAT, buildings.RIBBED, buildings.HIPPED)
+    liking = zip(kinds, (materials.flat, materials.ribbed, materials.pitched), materials.liking, strict=True)
+    for roof, liked, factor in liking:
         weights = fashion.copy()
-        weights[list(liked)] *= 2.0 if roof == buildings.FLAT else 8.0
+        weights[list(liked)] *= factor
         here = (roofs == roof) | ((roofs == buildings.GABLED) & (roof == buildings.HIPPED))
         chosen[here] = rng.choice(len(weights), len(roofs), p=weights / weights.sum())[here]
-    light = rng.normal(1.0, 0.08, (len(roofs), 1)) * rng.normal(1.0, 0.009, (len(roofs), 3))
-    colors: Table = np.clip(look.roofs[chosen] * light, 40.0, 250.0)
+    light = rng.normal(1.0, materials.vary, (len(roofs), 1)) * rng.normal(1.0, 0.009, (len(roofs), 3))
+    colors: Table = np.clip(look.roofs[chosen] * light, materials.darkest, 250.0)
     return colors

@@ -61,7 +61,7 @@ def lighten(canvas: Canvas, look: Look) -> None:
             sun = look.gain * (0.93 + 0.14 * cloud(x, y, look.salt + 30))
             for band in range(3):
                 left = 1.0 - (look.shade + 0.05 - 0.06 * band) * shadow  # shadows are lit by the blue sky
-                value = canvas.rgb[r, c, band] * sun * left + look.haze
+                value = canvas.rgb[r, c, band] * sun * left + look.haze * (1.0 + look.blue * (band - 1))
                 canvas.rgb[r, c, band] = 118.0 + (value - 118.0) * look.contrast
 
 

@@ -5,18 +5,35 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from geoseg.demo.canvas import VEGETATION, Canvas, span, tint
+import numpy as np
+
+from geoseg.demo.buildings import COS, SIN, A, B, depth_inside
+from geoseg.demo.canvas import LAND, VEGETATION, Canvas, span, tint
 from geoseg.demo.noise import cloud, compiled, unit
-from geoseg.demo.palette import CROWN, shaded
+from geoseg.demo.palette import TWIGS, shaded
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from geoseg.demo.palette import Look
 
-X, Y, RADIUS, HEIGHT, TONE, SALT = range(6)
-"""Columns of a table of trees: middle (image metres), crown radius, height (metres), tone, own number."""
+X, Y, RADIUS, HEIGHT, TONE, SALT, SPECIES = range(7)
+"""Columns of a table of trees: middle (image metres), crown radius, height (metres), tone, own number, and the row
+of ``Look.ground`` with its colour."""
+
+
+@compiled
+def _paint_twigs(canvas: Canvas, look: Look, tree: NDArray[np.float64], at: tuple[int, int], depth: float) -> None:
+    """Paint one pixel of a bare crown: what lies below shows through and, but for open land, keeps its class."""
+    x, y = at[1] + canvas.col, at[0] + canvas.row
+    salt = int(tree[SALT])
+    twig = unit(x, y, salt + 1)
+    light = tree[TONE] * (0.7 + 0.5 * unit(x, y, salt))
+    tint(canvas, at, shaded(look, TWIGS, light), min(1.0, depth + 0.5) * (0.25 + 0.5 * twig))
+    if depth > 0.0 and (canvas.classes[at] == LAND or canvas.classes[at] == VEGETATION):
+        canvas.classes[at] = VEGETATION
+        if twig < 0.16:
+            canvas.tall[at] = 0.7 * tree[HEIGHT]
 
 
 @compiled
@@ -31,7 +48,10 @@ def _paint_crown(canvas: Canvas, look: Look, tree: NDArray[np.float64], at: tupl
     lit = (dx * look.sun_x + dy * look.sun_y) / tree[RADIUS]
     leaf = unit(at[1] + canvas.col, at[0] + canvas.row, salt)
     light = tree[TONE] * (0.92 + 0.3 * lit + 0.22 * leaf)
-    tint(canvas, at, shaded(look, CROWN, light), min(1.0, depth + 0.5) * 0.94)
+    if tree[SPECIES] == TWIGS:
+        _paint_twigs(canvas, look, tree, at, depth)
+        return
+    tint(canvas, at, shaded(look, int(tree[SPECIES]), light), min(1.0, depth + 0.5) * 0.94)
     if depth > 0.0:
         canvas.classes[at] = VEGETATION
         canvas.tall[at] = tree[HEIGHT] * min(1.0, 0.6 + 0.3 * depth)
@@ -39,10 +59,33 @@ def _paint_crown(canvas: Canvas, look: Look, tree: NDArray[np.float64], at: tupl
 
 @compiled
 def paint_trees(canvas: Canvas, look: Look, trees: NDArray[np.float64]) -> None:
-    """Paint a table of trees, shape (n, 6), in its order."""
+    """Paint a table of trees, shape (n, 7), in its order."""
     for n in range(len(trees)):
         tree = trees[n]
         top, bottom, left, right = span(canvas, tree[X], tree[Y], tree[RADIUS] * 1.25 + 1.0)
         for r in range(top, bottom):
             for c in range(left, right):
                 _paint_crown(canvas, look, tree, (r, c))
+
+
+LOOSE = 0.5
+"""Below this ``Growth.inner`` trees may stand anywhere on lots, so that those within houses must go."""
+
+
+@compiled
+def free_of(trees: NDArray[np.float64], houses: NDArray[np.float64], lakes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which trees have their trunks outside of houses and ponds, shape (n,)."""
+    out = np.ones(len(trees), np.bool_)
+    for k in range(len(houses) + len(lakes)):
+        thing = houses[k] if k < len(houses) else lakes[k - len(houses)]
+        reach = math.hypot(thing[A], thing[B]) + 1.5
+        for n in range(len(trees)):
+            dx, dy = trees[n, X] - thing[X], trees[n, Y] - thing[Y]
+            if not out[n] or abs(dx) > reach or abs(dy) > reach:
+                continue
+            s, t = dx * thing[COS] + dy * thing[SIN], dy * thing[COS] - dx * thing[SIN]
+            if k < len(houses):
+                out[n] = depth_inside(thing, s, t) < -1.2
+            else:
+                out[n] = math.hypot(s / thing[A], t / thing[B]) > 0.9
+    return out

@@ -13,6 +13,7 @@ import numpy as np
 from geoseg.demo.buildings import paint_buildings
 from geoseg.demo.canvas import canvas_of
 from geoseg.demo.city import City, between, city_of, to_city
+from geoseg.demo.climates import climate_of
 from geoseg.demo.districts import district_of
 from geoseg.demo.furnish import furniture_of
 from geoseg.demo.ground import paint_ground
@@ -26,22 +27,26 @@ from geoseg.vocabulary import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.demo.climate import Climate
+
 _OVERHANG = 40
 """Metres; nothing that belongs to a district reaches further out of it."""
 
 
-def render(seed: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def render(seed: int, window: Window, climate: Climate | str = "dry") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the picture and the true classes of a window.
 
     Args:
         seed: which city; 0 or more.
         window: absolute rows and columns; any place, negative ones too.
+        climate: what part of the world it lies in, or the name of one of ``CLIMATES``.
 
     Returns:
         RGB, uint8, shape (3, height, width), and classes, uint8, shape (height, width), values 1 to 5 of the
         default legend.
     """
-    city, look = city_of(seed), look_of(seed)
+    climate = climate_of(climate)
+    city, look = city_of(seed, climate), look_of(seed, climate)
     if window.height == 0 or window.width == 0:
         return np.zeros((3, window.height, window.width), np.uint8), np.zeros((window.height, window.width), np.uint8)
     seen = _seen(window, look)
@@ -51,9 +56,9 @@ def render(seed: int, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uin
     last = max(i for i, _ in districts), max(j for _, j in districts)
     table = np.zeros((last[0] - first[0] + 1, last[1] - first[1] + 1, 18))
     for i, j in districts:
-        table[i - first[0], j - first[1]] = district_of(seed, i, j)
+        table[i - first[0], j - first[1]] = district_of(seed, i, j, climate)
     paint_ground(canvas, city, look, table, first)
-    furniture = [furniture_of(seed, i, j) for i, j in districts]
+    furniture = [furniture_of(seed, i, j, climate) for i, j in districts]
     for one in furniture:
         paint_patches(canvas, look, one.patches)
     for one in furniture:

@@ -10,10 +10,7 @@ import numpy as np
 from geoseg.demo import lots, plants, yards
 from geoseg.demo.city import City, arterial, arterial_half, clearance, from_city, to_city
 from geoseg.demo.districts import (
-    BARE,
-    OLD_TOWN,
     PARK,
-    WORKS,
     District,
     from_district,
     row,
@@ -22,10 +19,12 @@ from geoseg.demo.districts import (
     to_district,
 )
 from geoseg.demo.noise import cloud, compiled
+from geoseg.demo.palette import CONIFER, CROWN, TWIGS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.demo.climate import Growth
     from geoseg.demo.palette import Look
 
     Table = NDArray[np.float64]
@@ -98,7 +97,7 @@ def _rows(rng: np.random.Generator, city: City, district: District, step: float,
 def _trees(rng: np.random.Generator, places: Table, radius: tuple[float, float]) -> Table:
     """Return trees at surveyed or other places (their first two columns)."""
     n = len(places)
-    tree = np.zeros((n, 6))
+    tree = np.zeros((n, 7))
     tree[:, :2] = places[:, :2]
     tree[:, plants.RADIUS] = rng.uniform(*radius, n) * rng.uniform(0.75, 1.0, n)
     tree[:, plants.HEIGHT] = 1.2 + tree[:, plants.RADIUS] * rng.uniform(0.8, 1.4, n)
@@ -107,49 +106,56 @@ def _trees(rng: np.random.Generator, places: Table, radius: tuple[float, float])
     return tree
 
 
-def trees_of(rng: np.random.Generator, city: City, look: Look, district: District, parcels: Table) -> Table:
-    """Return the trees of a district, shape (n, 6): along streets and arterials, in gardens, in groves."""
+def trees_of(
+    rng: np.random.Generator, city: City, look: Look, district: District, parcels: Table, growth: Growth
+) -> Table:
+    """Return the trees of a district, shape (n, 7): along streets and arterials, in gardens, in groves."""
     green = look.green * district.green
     beside = survey(city, district, _rows(rng, city, district, 10.0, district.half + 1.4))
     row_wish = 1.1 * green * (district.kind < PARK) * rng.uniform(0.2, 1.2)
     keep = (
         (beside[:, KERB] > 3) & (beside[:, DRY] > 11) & (beside[:, LOCAL] > 0.5) & (rng.random(len(beside)) < row_wish)
     )
-    return np.ascontiguousarray(
-        np.concatenate(
-            [
-                _trees(rng, beside[keep], (1.6, 3.4)),
-                _groves(rng, city, look, district),
-                _gardens(rng, green, district, parcels),
-                _avenue(rng, city, look, district),
-            ]
-        )
-    )
+    trees = [
+        _trees(rng, beside[keep], (1.6, 3.4)),
+        _groves(rng, city, look, district, growth),
+        _gardens(rng, green, district, parcels, growth),
+        _avenue(rng, city, look, district),
+    ]
+    return _grown(rng, look, np.ascontiguousarray(np.concatenate(trees)), growth)
 
 
-def _groves(rng: np.random.Generator, city: City, look: Look, district: District) -> Table:
+def _grown(rng: np.random.Generator, look: Look, tree: Table, growth: Growth) -> Table:
+    """Return trees with their species and their climate's height."""
+    n = len(tree)
+    conifers = np.clip(look.conifer * rng.uniform(0.2, 2.0), 0.0, 1.0)
+    dice = rng.random((2, n))
+    kinds = [dice[0] < conifers, dice[1] < look.twigs]
+    tree[:, plants.SPECIES] = np.select(kinds, [float(CONIFER), float(TWIGS)], float(CROWN))
+    tree[:, plants.HEIGHT] *= growth.tall
+    return tree
+
+
+def _groves(rng: np.random.Generator, city: City, look: Look, district: District, growth: Growth) -> Table:
     """Return trees scattered over a district, thicker here than there, and shrubs."""
     reach = 0.75 * city.spacing
-    wish = {PARK: 0.008, BARE: 0.0012, WORKS: 0.0004, OLD_TOWN: 0.0006}.get(district.kind, 0.003)
+    wish = growth.groves[district.kind]
     count = int(4.0 * reach * reach * wish * (0.35 + 0.8 * look.green))
     there = survey(city, district, rng.uniform(-reach, reach, (count, 2)))
-    keep = (there[:, KERB] > 2.5) & (there[:, DRY] > 5) & (there[:, LOCAL] > 1.5)
-    keep &= rng.random(count) < np.clip(3.0 * there[:, THICK] - 0.9, 0.0, 1.0)
-    if district.kind == BARE:
-        return _trees(rng, there[keep], (0.9, 2.6))
-    return _trees(rng, there[keep], (1.4, 4.6 if district.kind == PARK else 3.6))
+    keep = (there[:, KERB] > 2.5) & (there[:, DRY] > growth.shore) & (there[:, LOCAL] > 1.5)
+    keep &= rng.random(count) < np.clip(3.0 * there[:, THICK] - growth.clearing, 0.0, 1.0)
+    return _trees(rng, there[keep], growth.grove_radius[district.kind])
 
 
-def _gardens(rng: np.random.Generator, green: float, district: District, parcels: Table) -> Table:
-    """Return trees near the walls of lots."""
-    each = 4 if district.kind < OLD_TOWN else 2
-    parcel = np.repeat(parcels, each, axis=0)
+def _gardens(rng: np.random.Generator, green: float, district: District, parcels: Table, growth: Growth) -> Table:
+    """Return trees on lots."""
+    parcel = np.repeat(parcels, growth.each[district.kind], axis=0)
     n = len(parcel)
-    u, v = rng.uniform(-0.95, 0.95, n), rng.choice([-1.0, 1.0], n) * rng.uniform(0.68, 0.95, n)
+    u, v = rng.uniform(-0.95, 0.95, n), rng.choice([-1.0, 1.0], n) * rng.uniform(growth.inner, 0.95, n)
     u, v = u * parcel[:, lots.HALF_U], v * parcel[:, lots.HALF_V]
     cos, sin = parcel[:, lots.COS], parcel[:, lots.SIN]
     places = np.stack([parcel[:, lots.X] + u * cos - v * sin, parcel[:, lots.Y] + u * sin + v * cos], axis=1)
-    return _trees(rng, places[rng.random(n) < 0.15 + 0.7 * green], (1.3, 3.5))
+    return _trees(rng, places[rng.random(n) < 0.15 + 0.7 * green], growth.radius)
 
 
 def _avenue(rng: np.random.Generator, city: City, look: Look, district: District) -> Table:

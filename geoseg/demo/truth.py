@@ -51,12 +51,12 @@ def append_polygons(path: Path, rows: ClassRows, grid: Grid) -> None:
             _append(path, stream, str(entry.layer), "Polygon", grid.crs)
 
 
-def append_world(path: Path, seed: int, grid: Grid) -> None:
+def append_world(path: Path, seed: int, grid: Grid, climate: str = "dry") -> None:
     """Add the layers ``building_footprints`` and ``road_centerlines`` of a scene to a GeoPackage."""
-    houses = _houses(footprints(seed, grid.whole), grid)
+    houses = _houses(footprints(seed, grid.whole, climate), grid)
     stream = pa.RecordBatchReader.from_batches(_FOOTPRINTS, houses)
     _append(path, stream, "building_footprints", "Polygon", grid.crs)
-    roads = _roads(centerlines(seed, grid.whole), grid)
+    roads = _roads(centerlines(seed, grid.whole, climate), grid)
     stream = pa.RecordBatchReader.from_batches(_CENTERLINES, roads)
     _append(path, stream, "road_centerlines", "LineString", grid.crs)
 

@@ -11,6 +11,7 @@ import shapely
 
 from geoseg.demo import buildings
 from geoseg.demo.city import arterial_half, city_of
+from geoseg.demo.climates import climate_of
 from geoseg.demo.districts import BANK, District, crossing, district_of, row
 from geoseg.demo.furnish import furniture_of
 from geoseg.demo.render import touched
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.demo.city import City
+    from geoseg.demo.climate import Climate
     from geoseg.vocabulary import Window
 
 _KINDS = ("villa", "townhouse", "apartments", "tower", "warehouse", "pavilion", "farm")
@@ -48,21 +50,23 @@ class Centerline:
     width_m: float
 
 
-def footprints(seed: int, window: Window) -> Iterator[Footprint]:
+def footprints(seed: int, window: Window, climate: Climate | str = "dry") -> Iterator[Footprint]:
     """Yield the buildings of a window, cut at its edges, district by district."""
-    for i, j in touched(city_of(seed), window):
-        kind = _KINDS[district_of(seed, i, j).kind]
-        houses = furniture_of(seed, i, j).houses
+    climate = climate_of(climate)
+    for i, j in touched(city_of(seed, climate), window):
+        kind = _KINDS[district_of(seed, i, j, climate).kind]
+        houses = furniture_of(seed, i, j, climate).houses
         for house in houses[houses[:, buildings.CHILD] == 0.0]:
             for part in _within(buildings.outline(house), window, shapely.Polygon):
                 yield Footprint(part, round(float(house[buildings.HEIGHT]), 1), kind)
 
 
-def centerlines(seed: int, window: Window) -> Iterator[Centerline]:
+def centerlines(seed: int, window: Window, climate: Climate | str = "dry") -> Iterator[Centerline]:
     """Yield the roads of a window, cut at its edges, district by district; bridges included."""
-    city = city_of(seed)
+    climate = climate_of(climate)
+    city = city_of(seed, climate)
     for i, j in touched(city, window):
-        district = district_of(seed, i, j)
+        district = district_of(seed, i, j, climate)
         for points, width in (*_arterials(city, district), *_streets(city, district)):
             if len(points) > 1:
                 for part in _within(shapely.LineString(points), window, shapely.LineString):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from rasterio.io import DatasetWriter
+
+    _Draw = Callable[[Window], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 
 STRIP = 1024
 """Pixels: scenes are rendered in squares of this size, and reference polygons end at every such row."""
@@ -63,6 +66,7 @@ def write_demo(
     seed: int = 0,
     overwrite: bool = False,
     compress: Literal["deflate", "jpeg"] = "deflate",
+    climate: str = "dry",
     tell: Callable[[int, int, int], None] = lambda _done, _total, _pixels: None,
 ) -> DemoPaths:
     """Write ``scene.tif``, ``reference.tif`` and ``reference.gpkg`` into a folder, all of them or none.
@@ -75,6 +79,7 @@ def write_demo(
         seed: which city, 0 or more.
         overwrite: replace earlier files of these names.
         compress: ``deflate`` keeps every value; ``jpeg`` (quality 90) takes about a fifth of the room.
+        climate: the name of one of ``CLIMATES``.
         tell: called with squares done, squares in all, and pixels done.
 
     Raises:
@@ -89,28 +94,30 @@ def write_demo(
     with Publication(overwrite=overwrite) as publication:
         scene = publication.add(paths.scene, _check_scene)
         reference, vectors = publication.add(paths.reference), publication.add(paths.vectors)
-        grid = demo_grid(size)
+        grid, tags = demo_grid(size), _tags(seed, climate)
+        draw = partial(render, seed, climate=climate)
         with (
             writing(scene, CPLE_BaseError),
-            _scene_file(scene, grid, seed, compress) as file,
-            ClassRasterWriter(reference, grid, DEFAULT_LEGEND, _tags(seed), {}) as raster,
+            _scene_file(scene, grid, tags, compress) as file,
+            ClassRasterWriter(reference, grid, DEFAULT_LEGEND, tags, {}) as raster,
         ):
-            for rows in _strips(file, seed, size, tell):
+            for rows in _strips(file, draw, size, tell):
                 raster.write(rows)
                 append_polygons(vectors, rows, grid)
         with writing(vectors):
-            append_world(vectors, seed, grid)
+            append_world(vectors, seed, grid, climate)
             with contextlib.closing(sqlite3.connect(vectors, isolation_level=None)) as database:
                 write_styles(database, DEFAULT_LEGEND)
     return paths
 
 
-def _tags(seed: int) -> dict[str, str]:
+def _tags(seed: int, climate: str) -> dict[str, str]:
     """Return metadata that says what the file is."""
-    return {"TIFFTAG_IMAGEDESCRIPTION": f"Made-up scene of geoseg demo --seed {seed}; no real place"}
+    wish = f"--seed {seed}" if climate == "dry" else f"--seed {seed} --climate {climate}"
+    return {"TIFFTAG_IMAGEDESCRIPTION": f"Made-up scene of geoseg demo {wish}; no real place"}
 
 
-def _scene_file(path: Path, grid: Grid, seed: int, compress: str) -> DatasetWriter:
+def _scene_file(path: Path, grid: Grid, tags: dict[str, str], compress: str) -> DatasetWriter:
     """Return an open, empty GeoTIFF for the picture."""
     file: DatasetWriter = rasterio.open(
         path,
@@ -129,7 +136,7 @@ def _scene_file(path: Path, grid: Grid, seed: int, compress: str) -> DatasetWrit
         bigtiff="IF_SAFER",
         **(_JPEG if compress == "jpeg" else _DEFLATE),
     )
-    file.update_tags(**_tags(seed))
+    file.update_tags(**tags)
     return file
 
 
@@ -145,7 +152,7 @@ def _check_scene(path: Path) -> None:
                 raise OutputError(f"{path}: came out incomplete; is the disk full?")
 
 
-def _strips(file: DatasetWriter, seed: int, size: int, tell: Callable[[int, int, int], None]) -> Iterator[ClassRows]:
+def _strips(file: DatasetWriter, draw: _Draw, size: int, tell: Callable[[int, int, int], None]) -> Iterator[ClassRows]:
     """Render square by square, write the picture, and yield the classes of each strip."""
     starts = range(0, size, STRIP)
     total = len(starts) ** 2
@@ -154,7 +161,7 @@ def _strips(file: DatasetWriter, seed: int, size: int, tell: Callable[[int, int,
         window = Window(row, col, min(STRIP, size - row), min(STRIP, size - col))
         if col == 0:
             classes = np.empty((window.height, size), np.uint8)
-        rgb, classes[:, col : window.right] = render(seed, window)
+        rgb, classes[:, col : window.right] = draw(window)
         file.write(rgb, window=FileWindow(col, row, window.width, window.height))
         tell(done + 1, total, row * size + window.height * window.right)
         if window.right == size:

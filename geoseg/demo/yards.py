@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from geoseg.demo.canvas import LAND, ROAD, VEGETATION, WATER, Canvas, span, tint
-from geoseg.demo.ground import asphalt, lawn
+from geoseg.demo.ground import asphalt, lawn, sea
 from geoseg.demo.noise import cloud, compiled, unit
 from geoseg.demo.palette import MARKS, POOL, Look, shaded
 
@@ -18,7 +18,7 @@ X, Y, COS, SIN, A, B, KIND, RED, GREEN, BLUE, SALT = range(11)
 """Columns of a table of patches: middle (image metres), direction, half sizes, kind, colour, own number.
 RED is the share of taken bays for PARKING, and 1 for a round POND."""
 
-YARD, WALLED, LAWN, POND, PARKING, CAR, FIELD = range(7)
+YARD, WALLED, LAWN, POND, PARKING, CAR, FIELD, CROP, LAKE = range(9)
 """Values of KIND."""
 
 
@@ -81,6 +81,53 @@ def _paint_car(
 
 
 @compiled
+def _paint_crop(canvas: Canvas, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float]) -> None:
+    """Paint one pixel of a field: rows, and growth that is thicker here than there."""
+    x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
+    salt = int(patch[SALT])
+    step = 2.0 + 6.0 * unit(9, 9, salt)
+    light = 0.86 + 0.2 * cloud(x / 31.0, y / 31.0, salt) + 0.06 * cloud(x / 3.0, y / 3.0, salt + 1)
+    light += 0.07 * unit(9, 8, salt) * math.sin(place[0] * 2.0 * math.pi / step)
+    tint(canvas, at, (patch[RED] * light, patch[GREEN] * light, patch[BLUE] * light), 0.92)
+    canvas.classes[at] = VEGETATION
+
+
+@compiled
+def _paint_lake(
+    canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float]
+) -> None:
+    """Paint one pixel of a pond if it lies within its rough shore."""
+    x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
+    s, t = place
+    salt = int(patch[SALT])
+    far = math.hypot(s / patch[A], t / patch[B])
+    rough = 0.45 * cloud(x / 19.0, y / 19.0, salt) + 0.1 * cloud(x / 4.0, y / 4.0, salt + 1)
+    depth = (1.0 - rough - far) * min(patch[A], patch[B])
+    if depth <= 0.0:
+        return
+    tint(canvas, at, sea(look, depth, x, y), min(1.0, depth + 0.5))
+    canvas.classes[at] = WATER
+
+
+@compiled
+def _paint_green(
+    canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tuple[int, int], place: tuple[float, float, float]
+) -> None:
+    """Paint one pixel of a lawn, a playing field, a crop or a pond; place is s, t and the depth within the patch."""
+    s, t, depth = place
+    kind = int(patch[KIND])
+    if kind == CROP:
+        _paint_crop(canvas, patch, at, (s, t))
+    elif kind == LAKE:
+        _paint_lake(canvas, look, patch, at, (s, t))
+    else:
+        tint(canvas, at, lawn(look, at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5), 0.9)
+        canvas.classes[at] = VEGETATION
+        if kind == FIELD and abs(depth - 1.5) < 0.5:
+            tint(canvas, at, shaded(look, MARKS, 1.0), 0.4)
+
+
+@compiled
 def _paint_patch(canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tuple[int, int]) -> None:
     """Paint one pixel of a patch if it lies in it."""
     x, y = at[1] + canvas.col + 0.5, at[0] + canvas.row + 0.5
@@ -105,10 +152,7 @@ def _paint_patch(canvas: Canvas, look: Look, patch: NDArray[np.float64], at: tup
         tint(canvas, at, color, 1.0)
         canvas.classes[at] = WATER if not rim else LAND
     else:
-        tint(canvas, at, lawn(look, x, y), 0.9)
-        canvas.classes[at] = VEGETATION
-        if kind == FIELD and abs(depth - 1.5) < 0.5:
-            tint(canvas, at, shaded(look, MARKS, 1.0), 0.4)
+        _paint_green(canvas, look, patch, at, (s, t, depth))
 
 
 @compiled
