@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from geoseg.labels.labelled import LabelledImage
 from geoseg.learn.chips import ChipPlan, cut_batch
-from geoseg.learn.datasets import LabelledImage
+from geoseg.learn.sampling import Sampler
+from geoseg.vocabulary import DEFAULT_LEGEND
 
 STILL = ChipPlan(size=32, batch=6, seed=3, zoom=0.0, color=0.0)
 
@@ -23,8 +25,15 @@ def an_image(height, width, seed=0, name="a"):
     return LabelledImage(name, "group", pixels, np.ascontiguousarray(labels))
 
 
+def sampler_of(*images, shares=None, balance=0.0):
+    """Draw from each image as often as its share says, or evenly."""
+    named = [replace(image, source=str(i)) for i, image in enumerate(images)]
+    each = shares or [1 / len(images)] * len(images)
+    return Sampler(named, DEFAULT_LEGEND, {str(i): share for i, share in enumerate(each)}, balance)
+
+
 def alone(image, plan, step=0):
-    return cut_batch([image], np.ones(1), plan, step)
+    return cut_batch(sampler_of(image), plan, step)
 
 
 def assert_aligned(image, pixels, labels):
@@ -37,7 +46,9 @@ def assert_aligned(image, pixels, labels):
         assert len(set(zip(row, col, strict=True))) == here.sum(), "a pixel of the image appears twice with a label"
 
 
-@pytest.mark.parametrize("plan", [ChipPlan(size=64, batch=5), ChipPlan(size=32, batch=3, zoom=1.0, color=2.0), STILL])
+@pytest.mark.parametrize(
+    "plan", [ChipPlan(size=64, batch=5), ChipPlan(size=32, batch=3, zoom=1.0, turn=1.0, color=2.0), STILL]
+)
 def test_shapes_and_types(plan):
     pixels, labels = alone(an_image(100, 90), plan)
     assert pixels.shape == (plan.batch, 3, plan.size, plan.size)
@@ -49,18 +60,17 @@ def test_shapes_and_types(plan):
 
 
 def test_a_chip_is_a_matter_of_seed_step_and_place_alone():
-    images = [an_image(100, 90, 0), an_image(70, 120, 1)]
-    shares = np.array([0.3, 0.7])
+    sampler = sampler_of(an_image(100, 90, 0), an_image(70, 120, 1), shares=[0.3, 0.7], balance=0.5)
     plan = ChipPlan(size=32, batch=4, seed=5)
-    steps = {step: cut_batch(images, shares, plan, step) for step in range(4)}
+    steps = {step: cut_batch(sampler, plan, step) for step in range(4)}
     for step in reversed(range(4)):
-        for again, before in zip(cut_batch(images, shares, plan, step), steps[step], strict=True):
+        for again, before in zip(cut_batch(sampler, plan, step), steps[step], strict=True):
             np.testing.assert_array_equal(again, before)
-    smaller = cut_batch(images, shares, replace(plan, batch=2), 1)
+    smaller = cut_batch(sampler, replace(plan, batch=2), 1)
     for again, before in zip(smaller, steps[1], strict=True):
         np.testing.assert_array_equal(again, before[:2])
     chips = [chip.tobytes() for pixels, _ in steps.values() for chip in pixels]
-    chips += [chip.tobytes() for chip in cut_batch(images, shares, replace(plan, seed=6), 0)[0]]
+    chips += [chip.tobytes() for chip in cut_batch(sampler, replace(plan, seed=6), 0)[0]]
     assert len(set(chips)) == len(chips), "two chips are the same"
 
 
@@ -138,11 +148,11 @@ def test_images_are_drawn_by_their_shares_and_left_alone():
         image.pixels[2] = 100 + i
     before = [(image.pixels.copy(), image.labels.copy()) for image in images]
     plan = replace(STILL, batch=400)
-    pixels, _ = cut_batch(images, np.array([0.0, 0.25, 0.75]), plan, 0)
+    pixels, _ = cut_batch(sampler_of(*images, shares=[0.0, 0.25, 0.75]), plan, 0)
     drawn = np.bincount(pixels[:, 2, 0, 0].astype(int) - 100, minlength=3) / 400
     assert drawn[0] == 0
     assert 0.18 < drawn[1] < 0.32
-    cut_batch(images, np.array([0.2, 0.2, 0.6]), replace(plan, color=1.0, zoom=0.5), 0)
+    cut_batch(sampler_of(*images, balance=0.3), replace(plan, color=1.0, zoom=0.5, turn=0.5), 0)
     for image, (pixels_before, labels_before) in zip(images, before, strict=True):
         np.testing.assert_array_equal(image.pixels, pixels_before)
         np.testing.assert_array_equal(image.labels, labels_before)

@@ -18,7 +18,7 @@ from geoseg.demo.climates import CLIMATES
 from geoseg.demo.palette import look_of
 from geoseg.demo.render import render
 from geoseg.demo.world import centerlines, footprints
-from geoseg.learn.datasets import DEMO_SEED, demo_images
+from geoseg.labels.made_up import DEMO_SEED, demo_images
 from geoseg.vocabulary import DEFAULT_LEGEND, Window
 
 BUILDING, ROAD, WATER, VEGETATION, LAND = (entry.value for entry in DEFAULT_LEGEND)

@@ -18,13 +18,18 @@ import torch
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn, WindowShape
 from geoseg.inference.runtime import build_network
+from geoseg.labels.folders import read_folder
+from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
+from geoseg.labels.material import Material
+from geoseg.learn import ahead
 from geoseg.learn import train as train_module
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.datasets import LabelledImage, class_shares, read_dubai
 from geoseg.learn.fit import FitRequest, fit
+from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.scores import Confusion
-from geoseg.learn.train import Lesson, Recipe, score_images, train
+from geoseg.learn.scoring import score_images
+from geoseg.learn.train import Run, train
 from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -82,7 +87,7 @@ def write_tile(folder, tile, part, labels, *, palette=False, seed=0):
 
 @pytest.fixture(scope="module")
 def dubai(tmp_path_factory):
-    """Return a small folder in the Dubai layout: three tiles, one of them with palette masks."""
+    """Return a small folder in the no images with masks: three tiles, one of them with palette masks."""
     folder = tmp_path_factory.mktemp("dubai") / "city"
     for tile, part in itertools.product((1, 2, 3), (1, 2)):
         write_tile(folder, tile, part, some_labels(10 * tile + part), palette=tile == 2, seed=tile)
@@ -94,7 +99,8 @@ def dubai(tmp_path_factory):
 
 
 def a_request(dubai, out, *, steps=12, every=4, seed=1, **more):
-    fields = {"dataset": dubai, "out": out, "widths": (4, 8), "hold_out": ("Tile 3",)} | more
+    material = {"hold_out": ("Tile 3",), "how": "none"} | {k: more.pop(k) for k in ("hold_out", "how") if k in more}
+    fields = {"material": Material(dubai, **material), "out": out, "widths": (4, 8), "device": "cpu"} | more
     recipe = Recipe(steps=steps, learning_rate=2e-2, warmup=3, check_every=every)
     return FitRequest(**{"recipe": recipe, "chips": ChipPlan(size=32, batch=3, seed=seed), **fields})
 
@@ -122,7 +128,7 @@ def assert_same(one, other):
 
 
 def test_both_kinds_of_masks_are_read_as_they_were_painted(dubai):
-    images = read_dubai(dubai)
+    images = read_folder(dubai)
     assert [image.name for image in images] == [f"Tile {t}/image_part_00{p}" for t in (1, 2, 3) for p in (1, 2)]
     for image, (tile, part) in zip(images, itertools.product((1, 2, 3), (1, 2)), strict=True):
         labels = some_labels(10 * tile + part)
@@ -140,8 +146,8 @@ def test_shares_count_labelled_pixels_only():
 
 def test_folders_that_are_no_data_set(tmp_path, dubai):
     for folder in (tmp_path / "none", tmp_path, dubai / "Tile 1"):
-        with pytest.raises(InputError, match="Dubai layout") as refused:
-            read_dubai(folder)
+        with pytest.raises(InputError, match="no images with masks") as refused:
+            read_folder(folder)
         assert str(refused.value).startswith(f"{folder}: ")
 
 
@@ -149,10 +155,10 @@ def test_a_mask_of_another_size_and_of_foreign_colours(tmp_path):
     write_tile(tmp_path, 1, 1, some_labels(0))
     write_picture(tmp_path / "Tile 1/masks/image_part_001.png", painted(some_labels(0, (30, 30)), MASKED), "PNG")
     with pytest.raises(InputError, match=r"image_part_001\.png: is \(30, 30\) pixels"):
-        read_dubai(tmp_path)
+        read_folder(tmp_path)
     write_picture(tmp_path / "Tile 1/masks/image_part_001.png", painted(some_labels(0), SEEN), "PNG")
     with pytest.raises(InputError, match="colours that are no class"):
-        read_dubai(tmp_path)
+        read_folder(tmp_path)
 
 
 def test_a_damaged_image_names_itself(tmp_path):
@@ -160,7 +166,7 @@ def test_a_damaged_image_names_itself(tmp_path):
     image = tmp_path / "Tile 1/images/image_part_001.jpg"
     image.write_bytes(b"no picture")
     with pytest.raises(InputError) as refused:
-        read_dubai(tmp_path)
+        read_folder(tmp_path)
     assert str(refused.value).startswith(str(image))
 
 
@@ -179,7 +185,7 @@ def test_a_model_file_and_its_card(dubai, tmp_path):
     assert card.value_range == (0, 255)
     assert card.receptive_radius == measure_radius(card.network) == 8
 
-    learned = [image for image in read_dubai(dubai) if image.group != "Tile 3"]
+    learned = [image for image in read_folder(dubai) if image.group != "Tile 3"]
     values = np.concatenate([image.pixels[:, image.labels > 0] for image in learned], axis=1).astype(float)
     np.testing.assert_allclose(card.mean, values.mean(1), atol=1e-2)
     np.testing.assert_allclose(card.std, values.std(1), atol=1e-2)
@@ -193,7 +199,7 @@ def test_a_model_file_and_its_card(dubai, tmp_path):
     (score,) = card.scores
     assert "Tile 3" in score["split"]
     assert 0 <= score["mean_iou"] <= score["pixel_accuracy"] <= 1
-    labelled = sum(int((image.labels > 0).sum()) for image in read_dubai(dubai) if image.group == "Tile 3")
+    labelled = sum(int((image.labels > 0).sum()) for image in read_folder(dubai) if image.group == "Tile 3")
     assert np.sum(score["confusion"]) == labelled
     assert all(tensor.dtype == np.float32 for tensor in model.weights.values())
 
@@ -232,14 +238,13 @@ def test_an_existing_model_is_not_replaced_unless_asked(dubai, tmp_path):
     ids=["tiles", "and an image"],
 )
 def test_held_out_images_never_reach_a_chip(dubai, tmp_path, monkeypatch, hold_out, learned):
-    seen, real = [], train_module.cut_batch
+    seen, real = [], ahead.cut_batch
 
-    def watched(images, shares, plan, step):
-        seen.append({image.name for image in images})
-        assert len(images) == len(shares)
-        return real(images, shares, plan, step)
+    def watched(sampler, plan, step):
+        seen.append({image.name for image in sampler._images})
+        return real(sampler, plan, step)
 
-    monkeypatch.setattr(train_module, "cut_batch", watched)
+    monkeypatch.setattr(ahead, "cut_batch", watched)
     fit(a_request(dubai, tmp_path / "m.safetensors", steps=2, hold_out=hold_out))
     assert seen
     assert all(names == learned for names in seen)
@@ -307,9 +312,10 @@ torch.set_num_threads(1)
 from pathlib import Path
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit
-from geoseg.learn.train import Recipe
+from geoseg.labels.material import Material
+from geoseg.learn.lesson import Recipe
 request = FitRequest(
-    dataset=Path(sys.argv[1]), out=Path(sys.argv[2]), widths=(4, 8), hold_out=("Tile 3",),
+    Material(Path(sys.argv[1]), hold_out=("Tile 3",)), Path(sys.argv[2]), widths=(4, 8), device="cpu",
     recipe=Recipe(steps=24, learning_rate=2e-2, warmup=3, check_every=4),
     chips=ChipPlan(size=32, batch=3, seed=1),
 )
@@ -451,14 +457,15 @@ def test_init_keeps_network_and_normalization(dubai, tmp_path, make_model):
     assert 0 < apart < 0.05, "one small step from where it began"
 
 
-def test_init_of_another_legend_or_a_missing_file_is_refused(dubai, tmp_path, make_model):
+def test_init_of_another_legend_gets_a_head_of_its_own_and_a_missing_file_is_refused(dubai, tmp_path, make_model):
     other = make_model(NetworkSpec(3, 4, (4, 8)))
     from geoseg.model.file import save_model
 
     path = tmp_path / "other.safetensors"
     save_model(path, other.card, other.weights)
-    with pytest.raises((UsageError, ModelError), match=r"--init.*its classes are"):
-        fit(a_request(dubai, tmp_path / "m.safetensors", init=str(path)))
+    card = fit(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
+    assert card.legend == DEFAULT_LEGEND
+    assert card.network == NetworkSpec(3, 5, (4, 8))
     with pytest.raises(ModelError, match="no such model file"):
         fit(a_request(dubai, tmp_path / "m.safetensors", init=str(tmp_path / "none.safetensors")))
 
@@ -483,7 +490,7 @@ def test_it_learns_what_is_easy(dubai, tmp_path):
     recipe = Recipe(steps=80, learning_rate=1e-2, warmup=10, check_every=80)
     card = fit(a_request(dubai, out, recipe=recipe, widths=(8, 8), chips=ChipPlan(size=32, batch=6, color=0.3)))
     (score,) = card.scores
-    held_out = [image for image in read_dubai(dubai) if image.group == "Tile 3"]
+    held_out = [image for image in read_folder(dubai) if image.group == "Tile 3"]
     assert class_shares(held_out, DEFAULT_LEGEND).max() < 0.5, "one class alone would already do well"
     assert score["pixel_accuracy"] > 0.9
     assert score["mean_iou"] > 0.75
@@ -503,7 +510,7 @@ def test_the_best_average_on_held_out_images_is_kept_and_not_the_last(dubai, tmp
     given = iter([0.2, 0.7, 0.3])
     kept = []
 
-    def scored(_spec, weights, lesson, _images):
+    def scored(_spec, weights, lesson, _images, _device):
         kept.append({name: tensor.clone() for name, tensor in weights.items()})
         size = len(lesson.legend)
         score = next(given)
@@ -513,10 +520,10 @@ def test_the_best_average_on_held_out_images_is_kept_and_not_the_last(dubai, tmp
         return Confusion(lesson.legend, counts)
 
     monkeypatch.setattr(train_module, "score_images", scored)
-    images = read_dubai(dubai)
-    lesson = Lesson(DEFAULT_LEGEND, images[:4], images[4:], (100.0,) * 3, (50.0,) * 3)
+    images = read_folder(dubai)
+    lesson = Lesson(LabelKey(DEFAULT_LEGEND), images[:4], images[4:], (100.0,) * 3, (50.0,) * 3)
     recipe = Recipe(steps=6, check_every=2, warmup=1)
-    best = train(NetworkSpec(3, 5, (4, 8)), lesson, recipe, ChipPlan(size=32, batch=2), tmp_path)
+    best = train(NetworkSpec(3, 5, (4, 8)), lesson, recipe, ChipPlan(size=32, batch=2), Run(tmp_path))
     assert len(kept) == 3
     for name, tensor in best.items():
         assert torch.equal(tensor, kept[1][name])
@@ -536,7 +543,7 @@ def test_scoring_counts_every_labelled_pixel_of_any_size(make_model):
     model = make_model(spec)
     labels = some_labels(3, (33, 50))
     image = LabelledImage("a", "g", painted(labels, SEEN, 6), labels)
-    lesson = Lesson(DEFAULT_LEGEND, [], [image], model.card.mean, model.card.std)
+    lesson = Lesson(LabelKey(DEFAULT_LEGEND), [], [image], model.card.mean, model.card.std)
     from geoseg.model.torch_unet import UNet
 
     state = UNet(spec).state_dict() | {name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}
@@ -551,17 +558,6 @@ def test_a_loss_that_runs_away_is_told(dubai, tmp_path):
     recipe = Recipe(steps=30, learning_rate=1e30, warmup=1, check_every=30)
     with pytest.raises(InputError, match="--learning-rate"):
         fit(a_request(dubai, tmp_path / "m.safetensors", recipe=recipe))
-
-
-def test_demo_scenes_get_their_share_and_real_images_the_rest():
-    real = [LabelledImage("r", "Tile 1", np.zeros((3, 9, 9), np.uint8), np.zeros((n, n), np.uint8)) for n in (8, 16)]
-    demo = [LabelledImage("d", "demo", np.zeros((3, 9, 9), np.uint8), np.zeros((99, 99), np.uint8)) for _ in range(3)]
-    chances = train_module._chances([*real, *demo], 0.25)
-    assert chances.sum() == pytest.approx(1)
-    assert chances[2:].sum() == pytest.approx(0.25)
-    assert chances[1] > chances[0]
-    for some in (real, demo):
-        assert train_module._chances(some, 0.25).sum() == pytest.approx(1)
 
 
 def test_the_pace_rises_then_falls_to_one_per_cent():

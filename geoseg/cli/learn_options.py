@@ -12,9 +12,9 @@ from geoseg.cli.options import FiniteRange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from geoseg.labels.material import Material
     from geoseg.learn.chips import ChipPlan
     from geoseg.learn.lesson import Recipe
-    from geoseg.learn.material import Material
 
 _PATH = click.Path(path_type=Path)
 
@@ -136,8 +136,8 @@ def learn_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     """Return what to learn from; raises UsageError."""
     from geoseg.errors import UsageError
-    from geoseg.learn.material import Material
-    from geoseg.learn.scenes import ClassField, paired
+    from geoseg.labels.material import Material
+    from geoseg.labels.scenes import ClassField, paired
 
     scenes, labels = flags["scenes"], flags["labels"]
     if bool(scenes) != bool(labels):
@@ -158,7 +158,7 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
 
 def recipe_of(flags: dict[str, Any]) -> Recipe:
     """Return how to learn."""
-    from geoseg.learn.labelled import DEMO
+    from geoseg.labels.labelled import DEMO
     from geoseg.learn.lesson import Recipe
 
     return Recipe(

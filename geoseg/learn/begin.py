@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from geoseg.errors import ModelError
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -32,19 +30,6 @@ def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tens
     for name in ("head.weight", "head.bias"):
         weights[name] = _rows(weights[name], wanted, spare)
     return spec, {name: torch.from_numpy(np.array(tensor)) for name, tensor in weights.items()}
-
-
-def check_bands(model: Model, bands: int, name: str) -> None:
-    """Refuse a model to begin with that reads other bands than the images have.
-
-    Raises:
-        ModelError: it does.
-    """
-    if len(model.card.bands) != bands:
-        raise ModelError(
-            f"--init {name}: its bands are {', '.join(model.card.bands)}, the images have {bands}; "
-            "choose another model, or none"
-        )
 
 
 def _rows(tensor: NDArray[np.float32], wanted: list[int | None], spare: list[int]) -> NDArray[np.float32]:

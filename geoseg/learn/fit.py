@@ -10,14 +10,14 @@ import numpy as np
 
 import geoseg
 from geoseg.errors import InputError, OutputError, UsageError
+from geoseg.labels.labelled import DEMO, LabelledImage
+from geoseg.labels.material import Gathered, Material, gathered
 from geoseg.layers.publish import check_target, published
-from geoseg.learn.begin import beginning, check_bands
+from geoseg.learn.begin import beginning
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.device import device_named
-from geoseg.learn.labelled import DEMO, LabelledImage
 from geoseg.learn.lesson import Lesson, Recipe
-from geoseg.learn.material import Gathered, Material, gathered
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.scoring import score_images
 from geoseg.learn.train import Run, train
@@ -100,7 +100,10 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
         scores = [{"split": split, **confusion.to_json()}]
         temperature = temperature_of(spec, weights, lesson, device)
     resolution = material.resolution_m or (model.card.resolution_m if model else GROUND_PIXEL_M)
-    card = replace(_card(request, lesson, spec, resolution), scores=scores, temperature=temperature)
+    card = _card(request, lesson, spec, resolution)
+    if model is not None:
+        card = replace(card, bands=model.card.bands, value_range=model.card.value_range)
+    card = replace(card, scores=scores, temperature=temperature)
     with published(request.out, overwrite=request.overwrite) as half:
         # The file holds what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind.
         return save_model(half, card, {name: weights[name].numpy() for name in spec.tensor_shapes()})
@@ -130,13 +133,11 @@ def _lesson(
     """Return what is learned from, the network, and the weights to begin with."""
     key, learned, held_out = material.key, material.learned, material.held_out
     real = [image for image in learned if image.source != DEMO]
-    bands = len(real[0].pixels)
     if model is not None:
-        check_bands(model, bands, str(request.init))
         spec, start = beginning(model, key.legend)
         return Lesson(key, learned, held_out, model.card.mean, model.card.std), spec, start
     mean, std = _color_statistics(real)
-    spec = NetworkSpec(bands, len(key.legend), request.widths, kind=request.kind)
+    spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind)
     return Lesson(key, learned, held_out, mean, std), spec, None
 
 
@@ -184,7 +185,7 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float) 
 
 def _training(request: FitRequest, real: list[LabelledImage], lesson: Lesson) -> dict[str, Any]:
     """Return what the card says about how a model came to be."""
-    aside = [image.name for image in lesson.held_out]
+    aside = list(request.material.hold_out) or [image.name for image in lesson.held_out]
     return {
         "data": [{"name": request.material.name, "images": len(real), "held_out": aside}],
         "demo_scenes": request.material.demo_scenes,

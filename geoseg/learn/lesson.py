@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from geoseg.errors import UsageError
-from geoseg.learn.labelled import DEMO
+from geoseg.labels.labelled import DEMO
 from geoseg.learn.losses import GAMMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from geoseg.learn.labelled import LabelKey, LabelledImage
+    from geoseg.labels.labelled import LabelKey, LabelledImage
     from geoseg.vocabulary import Legend
 
 _DEMO_SHARE = 0.25

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.learn.labelled import LabelledImage
+    from geoseg.labels.labelled import LabelledImage
     from geoseg.vocabulary import Legend
 
 _CELL = 32  # pixels; places are drawn to that, then anywhere within

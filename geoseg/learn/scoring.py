@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from geoseg.learn.labelled import LabelledImage
+    from geoseg.labels.labelled import LabelledImage
     from geoseg.learn.lesson import Lesson
     from geoseg.model.network import NetworkSpec
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from geoseg.errors import InputError, UsageError
+from geoseg.labels.labelled import class_shares
 from geoseg.learn import checkpoint
 from geoseg.learn.ahead import batches
 from geoseg.learn.device import half_precision
-from geoseg.learn.labelled import class_shares
 from geoseg.learn.losses import loss_named
 from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import normalized, score_images

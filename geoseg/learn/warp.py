@@ -15,7 +15,7 @@ from geoseg.vocabulary import NODATA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geoseg.learn.labelled import LabelledImage
+    from geoseg.labels.labelled import LabelledImage
 
 
 @dataclass(frozen=True, slots=True)

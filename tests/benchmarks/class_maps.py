@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import rasterio
 
-from geoseg.learn.datasets import read_dubai
+from geoseg.labels.folders import read_folder
 from geoseg.pipeline.request import OutputRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
 from tests.benchmarks.scenes import write_rgb
@@ -22,7 +22,7 @@ _CROP = 512
 
 def real_masks(folder: Path, size: int, seed: int = 0) -> NDArray[np.uint8]:
     """Return (size, size) class values: random crops of the masks of a data set, turned and mirrored."""
-    return _mosaic([image.labels for image in read_dubai(folder)], size, seed)
+    return _mosaic([image.labels for image in read_folder(folder)], size, seed)
 
 
 def network_output(folder: Path, size: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -30,7 +30,7 @@ def network_output(folder: Path, size: int, seed: int = 0) -> NDArray[np.uint8]:
     maps = []
     with tempfile.TemporaryDirectory() as name:
         scene, classes = Path(name) / "scene.tif", Path(name) / "classes.tif"
-        for image in read_dubai(folder):
+        for image in read_folder(folder):
             write_rgb(scene, image.pixels)
             segment(SegmentRequest(scene, OutputRequest(raster=classes, overwrite=True)))
             with rasterio.open(classes) as raster:

@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from geoseg.errors import InputError
-from geoseg.learn.labelled import LabelledImage
-from geoseg.learn.masks import read_labels, read_rgb
+from geoseg.labels.labelled import LabelledImage
+from geoseg.labels.masks import read_labels, read_rgb
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geoseg.learn.labelled import DEMO, LabelledImage
+from geoseg.labels.labelled import DEMO, LabelledImage
 from geoseg.vocabulary import Window
 
 DEMO_SEED = 1_000_000

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geoseg.errors import InputError, UsageError
+from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.layers.legend import completed
-from geoseg.learn.labelled import LabelKey, LabelledImage
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.learn.scenes import PlacedImage
+    from geoseg.labels.scenes import PlacedImage
 
 Elsewhere = Literal["background", "unknown"]
 """What ground is that no label covers: a class of its own, or any class but those of the labels."""

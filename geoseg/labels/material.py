@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from geoseg.errors import InputError, UsageError
+from geoseg.errors import InputError, ModelError, UsageError
+from geoseg.labels.classes import Elsewhere, taught
+from geoseg.labels.folders import read_folder
+from geoseg.labels.labelled import LabelKey, LabelledImage
+from geoseg.labels.made_up import demo_images
+from geoseg.labels.mosaic import clusters, in_line, joined
+from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, read_scenes
+from geoseg.labels.split import How, split
 from geoseg.layers.legend_file import read_legend_file
-from geoseg.learn.classes import Elsewhere, taught
-from geoseg.learn.folders import read_folder
-from geoseg.learn.labelled import LabelKey, LabelledImage
-from geoseg.learn.made_up import demo_images
-from geoseg.learn.mosaic import clusters, in_line, joined
-from geoseg.learn.scenes import ClassField, PlacedImage, ScenePair, read_scenes
-from geoseg.learn.split import How, split
 from geoseg.scene.reader import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
 
@@ -84,6 +84,8 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     """
     if wanted.dataset is None and not wanted.scenes:
         raise UsageError("nothing to learn from; give a DATASET folder, or --scene with --labels")
+    if init is not None and wanted.dataset is not None:
+        _check_pictures(init)
     legend = _legend(wanted, init)
     images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND)
     key = LabelKey(legend or DEFAULT_LEGEND)
@@ -125,6 +127,15 @@ def _legend(wanted: Material, init: ModelCard | None) -> Legend | None:
     if init is not None and {entry.name for entry in init.legend} == {entry.name for entry in DEFAULT_LEGEND}:
         return init.legend
     return DEFAULT_LEGEND
+
+
+def _check_pictures(init: ModelCard) -> None:
+    """Refuse a model to begin with that reads other things than pictures of red, green and blue."""
+    if init.bands != ("red", "green", "blue") or not init.takes_uint8:
+        raise ModelError(
+            f"--init: its bands are {', '.join(init.bands)} from {init.value_range[0]:g} to {init.value_range[1]:g}, "
+            "those of the images red, green, blue from 0 to 255; choose another model, or none"
+        )
 
 
 def _reading(init: ModelCard | None, resolution: float | None) -> ReadRequest:

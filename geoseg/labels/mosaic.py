@@ -12,8 +12,8 @@ from geoseg.vocabulary import NODATA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geoseg.learn.labelled import LabelledImage
-    from geoseg.learn.scenes import PlacedImage
+    from geoseg.labels.labelled import LabelledImage
+    from geoseg.labels.scenes import PlacedImage
     from geoseg.vocabulary import Grid
 
 _SAME = 0.01  # relative difference of pixel sizes that are the same

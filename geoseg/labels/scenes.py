@@ -10,8 +10,8 @@ import pyproj
 import shapely
 
 from geoseg.errors import InputError, UsageError
+from geoseg.labels.labelled import LabelledImage
 from geoseg.learn.common_ground import Outline
-from geoseg.learn.labelled import LabelledImage
 from geoseg.learn.mapped import NOTHING, PolygonMap, RasterMap
 from geoseg.learn.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
 from geoseg.learn.same_classes import Synonyms

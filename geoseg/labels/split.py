@@ -12,7 +12,7 @@ from geoseg.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from geoseg.learn.labelled import LabelledImage
+    from geoseg.labels.labelled import LabelledImage
 
 How = Literal["auto", "patch", "none"]
 """Whole groups, or else a block of the only one; random patches; nothing."""
