@@ -32,8 +32,22 @@ def _paint_twigs(canvas: Canvas, look: Look, tree: NDArray[np.float64], at: tupl
     tint(canvas, at, shaded(look, TWIGS, light), min(1.0, depth + 0.5) * (0.25 + 0.5 * twig))
     if depth > 0.0 and (canvas.classes[at] == LAND or canvas.classes[at] == VEGETATION):
         canvas.classes[at] = VEGETATION
-        if twig < 0.16:
-            canvas.tall[at] = 0.7 * tree[HEIGHT]
+
+
+@compiled
+def _shade_ground(canvas: Canvas, look: Look, tree: NDArray[np.float64]) -> None:
+    """Darken the ground where a bare crown's thin shadow falls: less than what stands solid would."""
+    far = 0.75 * tree[HEIGHT] / look.climb
+    x, y = tree[X] - far * look.sun_x, tree[Y] - far * look.sun_y
+    salt = int(tree[SALT])
+    top, bottom, left, right = span(canvas, x, y, tree[RADIUS] + 1.0)
+    for r in range(top, bottom):
+        for c in range(left, right):
+            dx, dy = c + canvas.col + 0.5 - x, r + canvas.row + 0.5 - y
+            depth = tree[RADIUS] * (0.7 + 0.5 * cloud(dx / 1.9 + 50.0, dy / 1.9 + 50.0, salt)) - math.hypot(dx, dy)
+            if depth > -0.5 and canvas.tall[r, c] < 1.0:
+                thick = 0.4 + 0.4 * unit(c + canvas.col, r + canvas.row, salt + 2)
+                tint(canvas, (r, c), (0.0, 0.0, 0.0), look.shade * thick * min(1.0, depth + 0.5))
 
 
 @compiled
@@ -62,6 +76,8 @@ def paint_trees(canvas: Canvas, look: Look, trees: NDArray[np.float64]) -> None:
     """Paint a table of trees, shape (n, 7), in its order."""
     for n in range(len(trees)):
         tree = trees[n]
+        if tree[SPECIES] == TWIGS:
+            _shade_ground(canvas, look, tree)
         top, bottom, left, right = span(canvas, tree[X], tree[Y], tree[RADIUS] * 1.25 + 1.0)
         for r in range(top, bottom):
             for c in range(left, right):
