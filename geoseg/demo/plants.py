@@ -9,8 +9,9 @@ import numpy as np
 
 from geoseg.demo.buildings import COS, SIN, A, B, depth_inside
 from geoseg.demo.canvas import LAND, VEGETATION, Canvas, span, tint
+from geoseg.demo.ground import between_colors
 from geoseg.demo.noise import cloud, compiled, unit
-from geoseg.demo.palette import TWIGS, shaded
+from geoseg.demo.palette import CROWN, TURNED, TWIGS, shaded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,9 @@ def _paint_crown(canvas: Canvas, look: Look, tree: NDArray[np.float64], at: tupl
     if tree[SPECIES] == TWIGS:
         _paint_twigs(canvas, look, tree, at, depth)
         return
-    tint(canvas, at, shaded(look, int(tree[SPECIES]), light), min(1.0, depth + 0.5) * 0.94)
+    turned = look.turning * unit(7, 7, salt) if tree[SPECIES] == CROWN else 0.0
+    color = between_colors(shaded(look, int(tree[SPECIES]), light), shaded(look, TURNED, light), turned)
+    tint(canvas, at, color, min(1.0, depth + 0.5) * 0.94)
     if depth > 0.0:
         canvas.classes[at] = VEGETATION
         canvas.tall[at] = tree[HEIGHT] * min(1.0, 0.6 + 0.3 * depth)
@@ -94,14 +97,14 @@ def free_of(trees: NDArray[np.float64], houses: NDArray[np.float64], lakes: NDAr
     out = np.ones(len(trees), np.bool_)
     for k in range(len(houses) + len(lakes)):
         thing = houses[k] if k < len(houses) else lakes[k - len(houses)]
-        reach = math.hypot(thing[A], thing[B]) + 1.5
+        reach = math.hypot(thing[A], thing[B]) + 2.5
         for n in range(len(trees)):
             dx, dy = trees[n, X] - thing[X], trees[n, Y] - thing[Y]
             if not out[n] or abs(dx) > reach or abs(dy) > reach:
                 continue
             s, t = dx * thing[COS] + dy * thing[SIN], dy * thing[COS] - dx * thing[SIN]
             if k < len(houses):
-                out[n] = depth_inside(thing, s, t) < -1.2
+                out[n] = depth_inside(thing, s, t) < -2.2
             else:
                 out[n] = math.hypot(s / thing[A], t / thing[B]) > 0.9
     return out
