@@ -64,7 +64,7 @@ def test_tables_are_complete(climate):
     assert len(roofs.colors) == len(roofs.weights)
     assert max(*roofs.flat, *roofs.ribbed, *roofs.pitched) < len(roofs.colors)
     assert all(abs(sum(manner.floor) - 1.0) < 1e-9 for manner in climate.manners)
-    assert len(look_of(0, climate).ground) == 13
+    assert len(look_of(0, climate).ground) == 14
 
 
 @pytest.mark.parametrize("name", OTHERS)

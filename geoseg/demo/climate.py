@@ -156,6 +156,7 @@ class Paint(NamedTuple):
     beach: Range
     conifer: Range
     twigs: Range
+    turning: Range
 
 
 class Climate(NamedTuple):

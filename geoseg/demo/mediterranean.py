@@ -65,11 +65,11 @@ MEDITERRANEAN = Climate(
     kinds=_KINDS,
     manners=_MANNERS,
     growth=Growth(
-        groves=(0.008, 0.004, 0.006, 0.004, 0.002, 0.02, 0.006),
-        clearing=0.85,
+        groves=(0.013, 0.007, 0.009, 0.006, 0.003, 0.028, 0.006),
+        clearing=0.7,
         grove_radius=((1.2, 4.6), (1.2, 4.0), (1.2, 4.6), (1.2, 4.4), (1.2, 4.0), (1.2, 5.4), (0.8, 3.2)),
-        each=(7, 3, 6, 6, 3, 12, 8),
-        radius=(1.0, 4.6),
+        each=(9, 4, 7, 7, 4, 14, 8),
+        radius=(1.0, 5.4),
         inner=0.25,
         tall=1.6,
         shore=2.0,
@@ -113,6 +113,7 @@ MEDITERRANEAN = Climate(
             ((76, 166, 188), (132, 204, 214)),
             ((34, 52, 34), (60, 76, 50)),
             ((104, 94, 82), (140, 128, 112)),
+            ((98, 108, 66), (138, 128, 78)),
         ),
         light=Light(
             elevation=(30.0, 70.0),
@@ -132,5 +133,6 @@ MEDITERRANEAN = Climate(
         beach=(0.0, 12.0),
         conifer=(0.0, 0.3),
         twigs=(0.0, 0.1),
+        turning=(0.0, 0.5),
     ),
 )  # fmt: skip

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from geoseg.demo.climate import Climate, Paint, Roofs
 
-SAND, SOIL, PAVING, ASPHALT, MARKS, GRASS, SCRUB, CROWN, DEEP, SHALLOW, POOL, CONIFER, TWIGS = range(13)
+SAND, SOIL, PAVING, ASPHALT, MARKS, GRASS, SCRUB, CROWN, DEEP, SHALLOW, POOL, CONIFER, TWIGS, TURNED = range(14)
 """Rows of ``Look.ground``."""
 
 _GROUND = np.array(
@@ -33,7 +33,8 @@ _GROUND = np.array(
     ],
     dtype=np.float64,
 )
-_OTHER = np.array([(40, 58, 40), (116, 104, 92)], dtype=np.float64)
+_OTHER = np.array([(40, 58, 40), (116, 104, 92), (120, 110, 60)], dtype=np.float64)
+_SKY = np.array((128, 140, 148), dtype=np.float64)
 
 
 class Look(NamedTuple):
@@ -41,7 +42,7 @@ class Look(NamedTuple):
 
     salt: int
     ground: NDArray[np.float64]
-    """Shape (13, 3): ground colours, 0 to 255, in the order of the constants above."""
+    """Shape (14, 3): ground colours, 0 to 255, in the order of the constants above."""
     roofs: NDArray[np.float64]
     """Shape (n, 3): roof colours, 0 to 255."""
     roof_weights: NDArray[np.float64]
@@ -77,6 +78,8 @@ class Look(NamedTuple):
     """Share of the trees that are conifers."""
     twigs: float = 0.0
     """Share of the other trees that are bare."""
+    turning: float = 0.0
+    """How far crowns differ in hue, up to the colour of turned leaves, 0 to 1."""
 
 
 def look_of(seed: int, climate: Climate) -> Look:
@@ -124,6 +127,8 @@ def _drawn(rng: np.random.Generator, materials: Roofs, paint: Paint) -> Look:
     low, high = (np.array([pair[end] for pair in paint.ground], np.float64) for end in (0, 1))
     ground = low + (high - low) * rng.random((len(low), 1))
     ground = ground * rng.uniform(0.9, 1.1, (len(low), 1)) * rng.uniform(0.96, 1.04, ground.shape)
+    if rng.random() < 0.12:  # water that mirrors a bright sky
+        ground[[DEEP, SHALLOW]] += (_SKY - ground[[DEEP, SHALLOW]]) * rng.uniform(0.2, 0.8)
     roofs = np.array(materials.colors, np.float64)
     roofs = roofs * rng.uniform(0.85, 1.15, (len(roofs), 1)) * rng.uniform(0.96, 1.04, roofs.shape)
     weights = np.array(materials.weights) * rng.gamma(1.2, 0.8, len(roofs)) + 0.03
@@ -152,6 +157,7 @@ def _drawn(rng: np.random.Generator, materials: Roofs, paint: Paint) -> Look:
         blue=float(rng.uniform(*light.blue)),
         conifer=float(rng.uniform(*paint.conifer)),
         twigs=float(rng.uniform(*paint.twigs)),
+        turning=float(rng.uniform(*paint.turning)) * float(rng.random()),
     )
 
 
