@@ -145,7 +145,7 @@ def test_shares_count_labelled_pixels_only():
 
 
 def test_folders_that_are_no_data_set(tmp_path, dubai):
-    for folder in (tmp_path / "none", tmp_path, dubai / "Tile 1"):
+    for folder in (tmp_path / "none", tmp_path, dubai / "Tile 1/images"):
         with pytest.raises(InputError, match="no images with masks") as refused:
             read_folder(folder)
         assert str(refused.value).startswith(f"{folder}: ")
@@ -467,7 +467,7 @@ def test_init_of_another_legend_gets_a_head_of_its_own_and_a_missing_file_is_ref
     assert card.legend == DEFAULT_LEGEND
     assert card.network == NetworkSpec(3, 5, (4, 8))
     with pytest.raises(ModelError, match="no such model file"):
-        fit(a_request(dubai, tmp_path / "m.safetensors", init=str(tmp_path / "none.safetensors")))
+        fit(a_request(dubai, tmp_path / "n.safetensors", init=str(tmp_path / "none.safetensors")))
 
 
 @pytest.mark.parametrize(("bands", "value_range"), [(4, (0, 255)), (3, (0.0, 1.0))])

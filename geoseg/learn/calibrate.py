@@ -54,4 +54,4 @@ def best_temperature(scores: torch.Tensor, target: torch.Tensor) -> float:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return round(float(log_temperature.exp().clamp(0.1, 10.0)), 4)
+    return round(float(log_temperature.detach().exp().clamp(0.1, 10.0)), 4)

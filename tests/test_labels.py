@@ -1,0 +1,383 @@
+"""Labelled images of every layout: each pixel gets what the labels say, and nothing where they are silent."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
+
+from geoseg.errors import InputError, ModelError, UsageError
+from geoseg.labels.classes import taught
+from geoseg.labels.folders import read_folder
+from geoseg.labels.labelled import LabelKey, LabelledImage
+from geoseg.labels.material import Material, gathered
+from geoseg.labels.mosaic import clusters, in_line, joined
+from geoseg.labels.scenes import ClassField, ScenePair, paired, read_scenes
+from geoseg.labels.split import LEAKY, split
+from geoseg.scene.reader import ReadRequest
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+UTM = "EPSG:32645"
+ORIGIN = (350_000.0, 3_056_000.0)
+
+
+def write(path, pixels, driver="GTiff", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    palette = options.pop("palette", None)
+    count, height, width = pixels.shape
+    profile = {"driver": driver, "count": count, "height": height, "width": width, "dtype": pixels.dtype}
+    with rasterio.open(path, "w", **profile, **options) as file:
+        file.write(pixels)
+        if palette:
+            file.write_colormap(1, palette)
+
+
+def noise(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 255, (3, *shape)).astype(np.uint8)
+
+
+def classes(shape, seed=0, most=5):
+    return np.random.default_rng(seed).integers(1, most + 1, shape).astype(np.uint8)
+
+
+def colored(labels, legend=DEFAULT_LEGEND):
+    table = np.zeros((256, 3), np.uint8)
+    for entry in legend:
+        table[entry.value] = tuple(bytes.fromhex(entry.color[1:]))
+    return table[labels].transpose(2, 0, 1)
+
+
+# ---- folders
+
+
+@pytest.mark.parametrize("masks", ["masks", "labels"])
+@pytest.mark.parametrize("kind", ["colours", "palette", "values", "named values"])
+def test_every_kind_of_mask_says_the_same(tmp_path, masks, kind):
+    truth = classes((20, 30))
+    truth[:4, :5] = 0
+    write(tmp_path / "images/a[1].png", noise(truth.shape), "PNG")
+    mask = tmp_path / masks / "a[1].png"
+    if kind == "colours":
+        write(mask, colored(truth), "PNG")
+    elif kind == "palette":
+        colors = colored(np.arange(6, dtype=np.uint8)[None])[:, 0].T
+        write(mask, truth[None], "PNG", palette={i: (*map(int, color), 255) for i, color in enumerate(colors)})
+    elif kind == "values":
+        write(mask, truth[None], "PNG")
+    else:  # other numbers, named in the file as geoseg names them
+        mask = mask.with_suffix(".tif")
+        legend = [
+            {"value": 10 * c.value, "name": c.name, "layer": c.layer, "color": c.color, "style": c.style}
+            for c in DEFAULT_LEGEND
+        ]
+        write(mask, truth[None] * 10, nodata=0)
+        with rasterio.open(mask, "r+") as file:
+            file.update_tags(GEOSEG_LEGEND=json.dumps(legend))
+    (image,) = read_folder(tmp_path)
+    np.testing.assert_array_equal(image.labels, truth)
+    assert image.name == "a[1]"
+
+
+def test_groups_are_tiles_then_names_without_their_numbers(tmp_path):
+    for name in ("north_1", "north_2", "south_1", "odd"):
+        write(tmp_path / "flat/images" / f"{name}.png", noise((8, 8)), "PNG")
+        write(tmp_path / "flat/masks" / f"{name}.png", classes((8, 8))[None], "PNG")
+    groups = {image.name: image.group for image in read_folder(tmp_path / "flat")}
+    assert groups == {"north/north_1": "north", "north/north_2": "north", "south/south_1": "south", "odd": "odd"}
+    for number in range(3):
+        write(tmp_path / "one/images" / f"a{number}.png", noise((8, 8)), "PNG")
+        write(tmp_path / "one/masks" / f"a{number}.png", classes((8, 8))[None], "PNG")
+    assert {image.group for image in read_folder(tmp_path / "one")} == {"a0", "a1", "a2"}
+
+
+def test_a_legend_of_ones_own_and_masks_that_do_not_follow_it(tmp_path):
+    legend = Legend(
+        (MapClass(3, "roof", "roofs", "#FF0000", "#FF0000"), MapClass(9, "yard", None, "#00FF00", "#00FF00"))
+    )
+    truth = np.where(classes((20, 20)) > 2, 3, 9).astype(np.uint8)
+    write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
+    write(tmp_path / "masks/a.png", colored(truth, legend), "PNG")
+    (image,) = read_folder(tmp_path, legend)
+    np.testing.assert_array_equal(image.labels, truth)
+    with pytest.raises(InputError, match="colours that are no class of the legend"):
+        read_folder(tmp_path)
+    write(tmp_path / "masks/a.png", (truth * 20)[None], "PNG")
+    with pytest.raises(InputError, match="values that are no class"):
+        read_folder(tmp_path, legend)
+    file = tmp_path / "legend.csv"
+    file.write_text("3,roof,#FF0000\n9,yard,#00FF00\n")
+    write(tmp_path / "masks/a.png", colored(truth, legend), "PNG")
+    found = gathered(Material(tmp_path, legend_file=file, how="none"), None, print)
+    assert [entry.name for entry in found.key.legend] == ["roof", "yard"]
+    np.testing.assert_array_equal(found.learned[0].labels, truth)
+
+
+# ---- scenes
+
+
+def square(row, col, size, pixel=1.0):
+    """Return a square of pixels as a polygon on the ground."""
+    x, y = ORIGIN
+    return shapely.box(x + col * pixel, y - (row + size) * pixel, x + (col + size) * pixel, y - row * pixel)
+
+
+def write_scene(path, shape=(60, 80), *, row=0, col=0, pixel=1.0, seed=0):
+    x, y = ORIGIN
+    transform = Affine(pixel, 0, x + col * pixel, 0, -pixel, y - row * pixel)
+    write(path, noise(shape, seed), crs=UTM, transform=transform)
+    return path
+
+
+HOUSES = [square(5, 5, 10), square(20, 30, 12), square(40, 60, 15), square(59, 79, 1), square(0, 0, 1)]
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326", "EPSG:3857"])
+def test_polygons_of_any_crs_lie_where_rasterio_puts_them(tmp_path, crs):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.gpkg"
+    frame = geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_crs(crs)
+    frame.to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair(scene, labels),), how="none"), None, print)
+    with rasterio.open(scene) as raster:
+        expected = rasterize(HOUSES, raster.shape, transform=raster.transform)
+        np.testing.assert_array_equal(found.learned[0].pixels, raster.read())
+    ours = found.learned[0].labels
+    known = ours > 0  # the labels' extent, in their CRS, may leave out a sliver at the rim
+    assert known.mean() > 0.93
+    np.testing.assert_array_equal(ours[known] == 1, expected[known] == 1)
+    assert [entry.name for entry in found.key.legend] == ["building", "background"]
+    assert found.key.legend.by_value(2).layer is None
+    assert found.resolution_m == pytest.approx(1, rel=1e-3)
+
+
+def test_ground_beyond_the_extent_of_the_labels_is_not_learned(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.geojson"
+    geopandas.GeoDataFrame({"class": ["building"] * 2}, geometry=HOUSES[1:3], crs=UTM).to_file(labels)
+    (image,) = gathered(Material(scenes=(ScenePair(scene, labels),), how="none"), None, print).learned
+    outside = np.ones(image.labels.shape, bool)
+    outside[20:55, 30:75] = False
+    assert (image.labels[outside] == 0).all()
+    assert (image.labels[~outside] > 0).all()
+
+
+def test_broken_polygons_are_repaired_and_counted_and_fields_name_classes(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    x, y = ORIGIN
+    bow = shapely.Polygon([(x + 10, y - 10), (x + 30, y - 30), (x + 30, y - 10), (x + 10, y - 30)])
+    labels = tmp_path / "mixed.gpkg"
+    kinds = ["building", "Roads", "orchard"]
+    frame = geopandas.GeoDataFrame({"kind": kinds}, geometry=[bow, square(40, 5, 15), square(0, 60, 20)], crs=UTM)
+    frame.to_file(labels, layer="things")
+    notes = []
+    wanted = Material(scenes=(ScenePair(scene, labels),), field=ClassField("kind"), how="none")
+    found = gathered(wanted, None, notes.append)
+    assert any("repaired 1 invalid" in note for note in notes)
+    assert [entry.name for entry in found.key.legend] == ["building", "road", "orchard", "background"]
+    image = found.learned[0]
+    assert set(np.unique(image.labels)) == {0, 1, 2, 3, 4}
+    one = Material(scenes=(ScenePair(scene, labels),), field=ClassField(one_class="roof"), how="none")
+    assert [entry.name for entry in gathered(one, None, print).key.legend] == ["roof", "background"]
+
+
+def test_labels_elsewhere_are_refused_with_both_bounds(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "far.gpkg"
+    geopandas.GeoDataFrame(geometry=[square(900, 900, 5)], crs=UTM).to_file(labels, layer="buildings")
+    with pytest.raises(InputError, match=r"shares no ground.*far\.gpkg lies at 350900.*scene\.tif lies at 350000"):
+        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
+    geopandas.GeoDataFrame(geometry=[], crs=UTM).to_file(labels, layer="buildings", mode="w")
+    with pytest.raises(InputError, match=r"far\.gpkg: has no polygons"):
+        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
+
+
+def test_class_rasters_are_labels_on_any_grid(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    truth = classes((30, 40), most=3)
+    truth[:5] = 0
+    x, y = ORIGIN
+    write(tmp_path / "classes.tif", truth[None], crs=UTM, transform=Affine(2, 0, x, 0, -2, y), nodata=0)
+    legend = [
+        {"value": c.value, "name": c.name, "layer": c.layer, "color": c.color, "style": c.style} for c in DEFAULT_LEGEND
+    ]
+    with rasterio.open(tmp_path / "classes.tif", "r+") as file:
+        file.update_tags(GEOSEG_LEGEND=json.dumps(legend))
+    found = gathered(Material(scenes=(ScenePair(scene, tmp_path / "classes.tif"),), how="none"), None, print)
+    assert [entry.name for entry in found.key.legend] == ["building", "road", "water"]
+    np.testing.assert_array_equal(found.learned[0].labels, truth.repeat(2, 0).repeat(2, 1))
+
+
+def test_footprints_beside_a_model_of_more_classes(tmp_path, make_model):
+    """``unknown``: where no house is, the other classes stay open; ``background``: the model's classes do not do."""
+    from geoseg.model.network import NetworkSpec
+
+    card = make_model(NetworkSpec(3, 5, (4, 8))).card
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    pairs = (ScenePair(scene, labels),)
+    found = gathered(Material(scenes=pairs, elsewhere="unknown", how="none"), card, print)
+    assert found.key.legend == card.legend
+    allowed = found.key.allowed()[found.learned[0].labels]
+    at = (slice(20, 32), slice(30, 42))
+    assert (allowed[at] == [True, False, False, False, False]).all()
+    assert (allowed[35, 10] == [False, True, True, True, True]).all()
+    with pytest.raises(UsageError, match="--elsewhere unknown"):
+        gathered(Material(scenes=pairs, elsewhere="unknown"), None, print)
+    fresh = gathered(Material(scenes=pairs, how="none"), card, print)
+    assert [entry.name for entry in fresh.key.legend] == ["building", "background"]
+
+
+def test_scenes_are_read_at_the_resolution_asked_for(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair(scene, labels),), resolution_m=1.0, how="none"), None, print)
+    assert found.learned[0].labels.shape == (60, 80)
+    assert (found.learned[0].labels == 1).sum() == sum(house.area for house in HOUSES)
+
+
+def test_scenes_and_labels_go_together():
+    assert [pair.labels for pair in paired(["a", "b"], ["l"])] == ["l", "l"]
+    assert [pair.labels for pair in paired(["a", "b"], ["l", "m"])] == ["l", "m"]
+    with pytest.raises(UsageError, match="3 for 2 scenes"):
+        paired(["a", "b"], ["l", "m", "n"])
+
+
+def test_a_model_of_other_values_is_refused_for_pictures(tmp_path, make_model):
+    from geoseg.model.network import NetworkSpec
+
+    write(tmp_path / "images/a.png", noise((8, 8)), "PNG")
+    write(tmp_path / "masks/a.png", classes((8, 8))[None], "PNG")
+    other = make_model(NetworkSpec(3, 5, (4, 8)), value_range=(0.0, 1.0)).card
+    with pytest.raises(ModelError, match="--init"):
+        gathered(Material(tmp_path), other, print)
+
+
+# ---- neighbours
+
+
+def tiles_of(tmp_path, rows, cols, size=(20, 24), drift=0.0):
+    """Write a scene in pieces and its labels; returns the folder and the labels."""
+    folder = tmp_path / "tiles"
+    whole = noise((rows * size[0], cols * size[1]))
+    x, y = ORIGIN
+    for i in range(rows):
+        for j in range(cols):
+            part = whole[:, i * size[0] : (i + 1) * size[0], j * size[1] : (j + 1) * size[1]]
+            at = Affine(1 + drift, 0, x + j * size[1] + drift, 0, -1, y - i * size[0])
+            write(folder / f"z{9 - i}{j}.tif", np.ascontiguousarray(part), crs=UTM, transform=at)
+    labels = tmp_path / "houses.gpkg"
+    houses = [square(0, 0, 1), square(15, 20, 9), square(rows * size[0] - 1, cols * size[1] - 1, 1)]
+    geopandas.GeoDataFrame(geometry=houses, crs=UTM).to_file(labels, layer="buildings")
+    return folder, labels, whole, houses
+
+
+@pytest.mark.parametrize("drift", [0.0, 1e-4])
+def test_touching_tiles_become_one_image_again(tmp_path, drift):
+    folder, labels, whole, houses = tiles_of(tmp_path, 3, 2, drift=drift)
+    found = gathered(Material(scenes=(ScenePair(folder, labels),), how="none"), None, print)
+    (image,) = found.learned
+    np.testing.assert_array_equal(image.pixels, whole)
+    expected = rasterize(houses, whole.shape[1:], transform=Affine(1, 0, ORIGIN[0], 0, -1, ORIGIN[1]))
+    np.testing.assert_array_equal(image.labels == 1, expected == 1)
+
+
+def test_a_block_at_the_end_of_touching_tiles_is_held_out(tmp_path):
+    folder, labels, whole, _ = tiles_of(tmp_path, 7, 1)
+    told = []
+    found = gathered(Material(scenes=(ScenePair(folder, labels),)), None, told.append)
+    (learned,), (held,) = found.learned, found.held_out
+    np.testing.assert_array_equal(learned.pixels, whole[:, :120])
+    np.testing.assert_array_equal(held.pixels, whole[:, 120:])
+    assert "the last 1 of 7 images of one scene" in found.split
+    assert any(found.split in sentence for sentence in told)
+    named = gathered(Material(scenes=(ScenePair(folder, labels),), hold_out=("z70",)), None, print)
+    assert named.held_out[0].name == "z70"
+    np.testing.assert_array_equal(named.held_out[0].pixels, whole[:, 40:60])
+
+
+def test_tiles_far_apart_stay_images_of_their_own(tmp_path):
+    near, far = write_scene(tmp_path / "a.tif"), write_scene(tmp_path / "b.tif", row=5000)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=[*HOUSES, square(5010, 10, 9)], crs=UTM).to_file(labels, layer="buildings")
+    found = read_scenes(paired([near, far], [labels]), ReadRequest(), ClassField(), print)
+    assert [len(cluster) for cluster in clusters(found)] == [1, 1]
+    assert [image.name for image in joined(found)] == ["a", "b"], "a mosaic of both would be nothing but a hole"
+    assert [tile.image.name for tile in in_line(found)] == ["a", "b"]
+    lesson = taught(found, None, "background")
+    assert [tile.image.labels.max() for tile in lesson.images] == [2, 2]
+
+
+# ---- what is told apart
+
+
+def plain(name, group, size=(40, 50)):
+    return LabelledImage(name, group, noise(size), classes(size))
+
+
+def test_whole_groups_are_held_out_and_never_all():
+    images = [plain(f"{group}/{i}", group) for group in "abcdefgh" for i in range(3)]
+    for seed in range(5):
+        told = split(images, (), "auto", seed)
+        aside = {image.group for image in told.held_out}
+        assert aside.isdisjoint({image.group for image in told.learned})
+        assert len(aside) == 2, "an eighth is too little, two are enough"
+        assert len(told.learned) + len(told.held_out) == len(images)
+        assert split(images, (), "auto", seed) == told
+    assert len({split(images, (), "auto", seed).text for seed in range(9)}) > 1
+    two = split(images[:6], (), "auto", 0)
+    assert {len(two.learned), len(two.held_out)} == {3}
+
+
+def test_the_only_image_is_cut_in_two():
+    image = plain("a", "a", (40, 100))
+    told = split([image], (), "auto", 0)
+    np.testing.assert_array_equal(np.concatenate([told.learned[0].labels, told.held_out[0].labels], 1), image.labels)
+    assert told.held_out[0].labels.shape == (40, 15)
+
+
+def test_random_patches_say_that_their_score_is_leaky():
+    told = split([plain("a", "a", (700, 800)), plain("b", "b", (300, 300))], (), "patch", 1)
+    assert told.text == LEAKY
+    assert "leaky" in LEAKY
+    assert sum(i.labels.size for i in (*told.learned, *told.held_out)) == 700 * 800 + 300 * 300
+    assert told.held_out
+    with pytest.raises(UsageError, match="1 patches"):
+        split([plain("a", "a", (30, 30))], (), "patch", 0)
+
+
+def test_nothing_is_held_out_where_nothing_shall_be():
+    told = split([plain("a", "a")], (), "none", 0)
+    assert (told.held_out, told.text) == ([], "")
+
+
+# ---- what labels say
+
+
+def test_values_without_a_meaning_leave_every_class_open():
+    key = LabelKey(DEFAULT_LEGEND, {200: ("road", "land")})
+    allowed = key.allowed()
+    assert allowed.shape == (256, 5)
+    np.testing.assert_array_equal(allowed[1:6], np.eye(5, dtype=bool))
+    np.testing.assert_array_equal(allowed[200], [False, True, False, False, True])
+    assert allowed[[0, 6, 199, 255]].all()
+    for wrong in ({1: ("road",)}, {200: ()}, {200: ("sea",)}, {0: ("road",)}, {256: ("road",)}):
+        with pytest.raises(InputError, match="label value"):
+            LabelKey(DEFAULT_LEGEND, wrong)
+
+
+def test_labels_of_a_single_class_everywhere_teach_nothing(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "all.gpkg"
+    geopandas.GeoDataFrame(geometry=[square(-10, -10, 200)], crs=UTM).to_file(labels, layer="buildings")
+    with pytest.raises(InputError, match="all 'building'"):
+        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
