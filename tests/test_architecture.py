@@ -28,8 +28,10 @@ MAY_IMPORT = {
     "model": GROUND,
     "inference": GROUND | {"model"},
     "demo": GROUND | {"layers", "vector"},
-    "learn": GROUND | {"scene", "model", "demo", "layers.publish", "layers.legend"},
-    "pipeline": GROUND | STATIONS | {"roads", "model", "learn", "demo"},
+    "scores": GROUND | {"scene", "layers.legend"},
+    "report": GROUND,
+    "learn": GROUND | {"scene", "model", "demo", "scores", "layers.publish", "layers.legend"},
+    "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "learn", "demo"},
     "cli": GROUND | STATIONS | {"model", "learn", "demo", "pipeline"},
     "__main__": {"cli"},
 }
@@ -232,6 +234,7 @@ HEAVY = [
     "dask",
     "scipy",
     "skimage",
+    "matplotlib",
 ]
 
 

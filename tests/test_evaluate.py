@@ -19,8 +19,8 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, UsageError
 from geoseg.layers.legend import legend_tags
-from geoseg.learn.mapped import NOTHING, RasterMap
 from geoseg.pipeline.evaluate import EvaluateRequest, count_pairs, evaluate
+from geoseg.scores.mapped import NOTHING, RasterMap
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass, Window
 
 UTM = "EPSG:32633"

@@ -23,10 +23,10 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.datasets import LabelledImage, class_shares, read_dubai
 from geoseg.learn.fit import FitRequest, fit
 from geoseg.learn.radius import measure_radius
-from geoseg.learn.scores import Confusion
 from geoseg.learn.train import Lesson, Recipe, score_images, train
 from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 SEEN = {1: (200, 60, 50), 2: (110, 110, 110), 3: (30, 60, 190), 4: (40, 150, 50), 5: (230, 210, 150)}

@@ -23,8 +23,8 @@ from geoseg.learn import checkpoint
 from geoseg.learn.chips import ChipPlan, cut_batch
 from geoseg.learn.datasets import LabelledImage, class_shares
 from geoseg.learn.losses import IGNORED, ce_iou
-from geoseg.learn.scores import Confusion
 from geoseg.model.torch_unet import UNet
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 import shapely
 
 from geoseg.errors import InputError, UsageError
-from geoseg.learn.common_ground import Outline, grid_over
-from geoseg.learn.mapped import NOTHING, PolygonMap, RasterMap, burned
-from geoseg.learn.named_polygons import VECTOR_ENDINGS, read_named_polygons
-from geoseg.learn.same_classes import MapNames, Synonyms, match_classes
 from geoseg.scene.open import MAX_PIXELS, open_raster
+from geoseg.scores.common_ground import Outline, grid_over
+from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap, burned
+from geoseg.scores.named_polygons import VECTOR_ENDINGS, read_named_polygons
+from geoseg.scores.same_classes import MapNames, Synonyms, match_classes
 from geoseg.vocabulary import Grid, Window
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.learn.scores import Confusion
+    from geoseg.scores.confusion import Confusion
 
 _STRIP_PIXELS = 2**21
 _CODES = NOTHING + 1

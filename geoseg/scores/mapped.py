@@ -22,8 +22,8 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
-from geoseg.learn.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.scene.georeference import grid_of
+from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-    from geoseg.learn.named_polygons import NamedPolygons
+    from geoseg.scores.named_polygons import NamedPolygons
     from geoseg.vocabulary import Grid, MapClass, Window
 
     _Rows = Callable[[Window], NDArray[np.uint16]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import InputError, UsageError
-from geoseg.learn.scores import Confusion
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:
