@@ -19,7 +19,8 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, UsageError
 from geoseg.layers.legend import legend_tags
-from geoseg.pipeline.evaluate import EvaluateRequest, count_pairs, evaluate
+from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
+from geoseg.pipeline.two_maps import MapsRequest, TwoMaps
 from geoseg.scores.mapped import NOTHING, RasterMap
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass, Window
 
@@ -87,7 +88,7 @@ def empty(tmp_path_factory):
 
 
 def scores(predicted, reference, **request):
-    return evaluate(EvaluateRequest(Path(predicted), Path(reference), **request))
+    return evaluate(EvaluateRequest(MapsRequest(Path(predicted), Path(reference), **request)))
 
 
 def perfect(report):
@@ -426,12 +427,10 @@ def test_strips_equal_the_whole(tmp_path, layers_in, strip_pixels):
     whole = scores(layers, raster).confusion
     done = []
 
-    def in_strips(*arguments):
-        return count_pairs(*arguments, strip_pixels)
-
+    strips = TwoMaps.strips
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geoseg.pipeline.evaluate.count_pairs", in_strips)
-        report = evaluate(EvaluateRequest(layers, raster), lambda *step: done.append(step))
+        patch.setattr(TwoMaps, "strips", lambda maps, tell, _pixels: strips(maps, tell, strip_pixels))
+        report = evaluate(EvaluateRequest(MapsRequest(layers, raster)), lambda *step: done.append(step))
     assert (report.confusion.counts == whole.counts).all()
     assert [step[0] for step in done] == list(range(1, len(done) + 1))
     assert done[-1][0] == done[-1][1] > 1
@@ -554,7 +553,7 @@ def test_classes_that_no_map_has_are_a_usage_error(raster, classes):
 @pytest.mark.parametrize("metres", [0, -1, float("nan"), float("inf")])
 def test_a_resolution_must_be_a_length(metres):
     with pytest.raises(UsageError, match="--resolution"):
-        EvaluateRequest(Path("a.gpkg"), Path("b.gpkg"), resolution_m=metres)
+        MapsRequest(Path("a.gpkg"), Path("b.gpkg"), resolution_m=metres)
 
 
 def test_too_fine_a_resolution_is_refused_and_one_beside_a_raster_is_noted(raster, layers_in):
