@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import MapClass
 
 
+_STRETCH = 1.001  # of the metres of map projections such as UTM: three pixels of half a metre are 1.5 m there
+
+
 @dataclass(frozen=True, slots=True)
 class WantedScores:
     """Which scores are wanted beyond those of the confusion matrix."""
@@ -50,7 +53,8 @@ class WantedScores:
         """Return the tolerance in pixels along a column and along a row of pixels of a size on the ground."""
         if self.tolerance_m is None:
             return self.tolerance_px, self.tolerance_px
-        return self.tolerance_m / ground_pixel_m[0], self.tolerance_m / ground_pixel_m[1]
+        metres = self.tolerance_m * _STRETCH
+        return metres / ground_pixel_m[0], metres / ground_pixel_m[1]
 
     @property
     def tolerance_text(self) -> str:
