@@ -20,7 +20,7 @@ from geoseg.learn.train import Lesson, score_images
 from geoseg.model.file import load_model, model_path, save_model
 
 if TYPE_CHECKING:
-    from geoseg.learn.scores import Confusion
+    from geoseg.scores.confusion import Confusion
 
 HELD_OUT = (
     "Tile 1/image_part_003",

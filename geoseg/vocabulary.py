@@ -152,6 +152,15 @@ class Window:
         width = max(0, min(self.right, other.right) - col)
         return Window(row, col, height, width)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    def moved(self, rows: int, cols: int) -> Window:
+        """Return the window so many rows further down and columns further right."""
+        return Window(self.row + rows, self.col + cols, self.height, self.width)
+
     def slices(self, row: int = 0, col: int = 0) -> tuple[slice, slice]:
         """Return row and column slices into an array whose first pixel is ``row, col``."""
         return slice(self.row - row, self.bottom - row), slice(self.col - col, self.right - col)

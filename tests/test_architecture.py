@@ -28,9 +28,12 @@ MAY_IMPORT = {
     "model": GROUND,
     "inference": GROUND | {"model"},
     "demo": GROUND | {"layers", "vector"},
-    "learn": GROUND | {"scene", "model", "demo", "layers.publish", "layers.legend"},
-    "pipeline": GROUND | STATIONS | {"roads", "model", "learn", "demo"},
-    "cli": GROUND | STATIONS | {"model", "learn", "demo", "pipeline"},
+    "scores": GROUND | {"scene", "layers.legend"},
+    "report": GROUND,
+    "labels": GROUND | {"scene", "model", "demo", "scores", "layers.legend", "layers.legend_file"},
+    "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
+    "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
+    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline"},
     "__main__": {"cli"},
 }
 """Rooms (or single modules of rooms) each room may import besides itself and the package's version."""
@@ -232,6 +235,7 @@ HEAVY = [
     "dask",
     "scipy",
     "skimage",
+    "matplotlib",
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geoseg.learn.scores import Confusion
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 

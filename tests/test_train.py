@@ -27,11 +27,11 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.radius import measure_radius
-from geoseg.learn.scores import Confusion
 from geoseg.learn.scoring import score_images
 from geoseg.learn.train import Run, train
 from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 SEEN = {1: (200, 60, 50), 2: (110, 110, 110), 3: (30, 60, 190), 4: (40, 150, 50), 5: (230, 210, 150)}

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import FiniteRange, json_option, talk_options
+from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geoseg.pipeline.evaluation import EvaluateReport, WantedScores
 
 _FILE = click.Path(path_type=Path)
 
+_ABOUT_MAPS = ("class_field", "resolution", "confidence", "scene")
+_ABOUT_MODELS = ("only", "device", "precision", "threads", "tta")
+
 
 @click.command("evaluate")
-@click.argument("predicted", type=_FILE)
-@click.argument("reference", type=_FILE)
-@click.option("--classes", metavar="all|LIST", help="Classes to score.  [default: those that both maps have]")
+@click.argument("paths", type=_FILE, nargs=-1, metavar="PREDICTED REFERENCE | --model MODEL DATA")
+@click.option("--model", metavar="FILE|default", help="Score this model on DATA, a folder of labelled images.")
+@click.option(
+    "--classes",
+    metavar="all|LIST",
+    help="Classes to score.  [default: those that prediction and reference have]",
+)
 @click.option(
     "--class-field",
     metavar="NAME",
@@ -29,36 +42,134 @@ _FILE = click.Path(path_type=Path)
     metavar="METRES",
     help="Ground pixel on which two vector files are compared.  [default: 1]",
 )
+@click.option("--boundary", is_flag=True, help="Score borders, too: boundary F1 of each class.")
+@click.option(
+    "--tolerance-px",
+    type=FiniteRange(0, 256),
+    help="How far borders may lie apart in pixels; asks for --boundary.  [default: 2]",
+)
+@click.option("--tolerance-m", type=FiniteRange(0), help="The same in metres.")
+@click.option("--objects", is_flag=True, help="Match objects, too: polygons or regions of an IoU of at least 0.5.")
+@click.option(
+    "--confidence",
+    type=_FILE,
+    help="Confidences of PREDICTED in percent, as segment writes them: scores their calibration.",
+)
+@click.option("--report", type=_FILE, metavar="FILE", help="HTML page to write, with all scores and the worst places.")
+@click.option("--worst", type=click.IntRange(0, 200), default=8, show_default=True, help="Places shown in the report.")
+@click.option("--scene", type=_FILE, help="Image of the same ground, for the pictures of the report.")
+@click.option(
+    "--only",
+    "--hold-out",
+    "only",
+    metavar="NAME",
+    multiple=True,
+    help="Tile of DATA, or image such as 'Tile 1/image_part_003', to score; repeat for more.  [default: all]",
+)
+@click.option("--tta", is_flag=True, help="Average over mirrored windows, as segment --tta does.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|mps|cuda[:N]",
+    help="Where to run the model.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model; auto takes bf16 where the hardware has it.",
+)
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
+@overwrite_option
 @json_option
 @talk_options
-def command(
-    predicted: Path,
-    reference: Path,
-    classes: str | None,
-    class_field: str,
-    resolution: float | None,
-    as_json: bool,
-    progress: str,
-) -> None:
-    """Compare the map PREDICTED with REFERENCE, pixel by pixel.
+def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any) -> None:
+    """Compare the map PREDICTED with REFERENCE, or score a model on labelled images.
 
-    Each is a class raster or a vector file (.gpkg, .geojson, .fgb, .parquet), of any CRS. Classes that only
-    one of them has, and ground without a polygon, count as the class 'other', which has no score.
+    A map is a class raster or a vector file (.gpkg, .geojson, .fgb, .parquet), of any CRS. Classes that only
+    one of them has, and ground without a polygon, count as the class 'other', which has no score. A model is
+    scored as users meet it: whole images, blended windows, native resolution. DATA is laid out as for geoseg
+    train.
 
     \b
     $ geoseg evaluate classes.gpkg reference.gpkg
-    $ geoseg evaluate classes.tif reference.tif --json
-    $ geoseg evaluate classes.gpkg osm.gpkg --class-field kind --classes buildings,roads
+    $ geoseg evaluate classes.tif reference.tif --confidence conf.tif --scene scene.tif --report page.html
+    $ geoseg evaluate classes.gpkg osm.gpkg --class-field kind --classes buildings,roads --objects
+    $ geoseg evaluate --model mine.safetensors dubai --only "Tile 2" --report page.html
     """  # noqa: D301
+    _check(click.get_current_context(), paths, given["model"])
     from geoseg.cli.progress import message, progress_on
-    from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
+    from geoseg.cli.results import print_json
 
-    request = EvaluateRequest(predicted, reference, classes, class_field, resolution)
-    with progress_on(progress, "evaluate", "strip") as meter:
-        report = evaluate(request, meter.at)
+    wanted = _wanted(given)
+    with progress_on(progress, "evaluate", "strip" if given["model"] is None else "image") as meter:
+        if given["model"] is None:
+            report = _of_maps(paths[0], paths[1], given, wanted, meter.at)
+        else:
+            report = _of_model(paths[0], given, wanted, meter.at)
     for warning in report.warnings:
         message(progress, warning)
+    if wanted.report is not None:
+        from geoseg.pipeline.evaluation_page import write_page
+
+        write_page(report, wanted.report)
+        message(progress, f"{wanted.report}: written", "result")
     if as_json:
-        click.echo(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False))
+        print_json(report.to_json())
     else:
-        click.echo(report.confusion.to_text())
+        click.echo(report.to_text())
+
+
+def _check(ctx: click.Context, paths: tuple[Path, ...], model: str | None) -> None:
+    """Refuse what does not go together; raises click.UsageError."""
+    named = f"; {len(paths)} were given" if paths else ""
+    if model is None and len(paths) != 2:
+        raise click.UsageError(f"give two maps to compare, PREDICTED and REFERENCE, or --model MODEL and DATA{named}")
+    if model is not None and len(paths) != 1:
+        raise click.UsageError(f"--model is scored on one folder of labelled images, DATA{named}")
+    foreign = _ABOUT_MODELS if model is None else _ABOUT_MAPS
+    for name in foreign:
+        if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            flag = "--" + name.replace("_", "-")
+            other = "a model; give it with --model" if model is None else "two maps; leave it out beside --model"
+            raise click.UsageError(f"{flag} is about {other}")
+
+
+def _wanted(given: Mapping[str, Any]) -> WantedScores:
+    """Return the scores that the flags ask for; a report shows all of them."""
+    from geoseg.pipeline.evaluation import WantedScores
+
+    shows, pixels, metres = given["report"] is not None, given["tolerance_px"], given["tolerance_m"]
+    if pixels is not None and metres is not None:
+        raise click.UsageError("--tolerance-px and --tolerance-m say the same; give one of them")
+    wanted = WantedScores(
+        boundary=shows or given["boundary"] or pixels is not None or metres is not None,
+        objects=shows or given["objects"],
+        tolerance_m=metres,
+        places=given["worst"] if shows else 0,
+        report=given["report"],
+        overwrite=given["overwrite"],
+    )
+    return wanted if pixels is None else replace(wanted, tolerance_px=pixels)
+
+
+def _of_maps(
+    predicted: Path, reference: Path, given: Mapping[str, Any], wanted: WantedScores, tell: Any
+) -> EvaluateReport:
+    from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
+    from geoseg.pipeline.two_maps import MapsRequest
+
+    maps = MapsRequest(predicted, reference, given["classes"], given["class_field"], given["resolution"])
+    return evaluate(EvaluateRequest(maps, given["confidence"], given["scene"], wanted), tell)
+
+
+def _of_model(dataset: Path, given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
+    from geoseg.inference.network import RunsOn
+    from geoseg.pipeline.answers import ModelRun
+    from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
+
+    precision = None if given["precision"] == "auto" else given["precision"]
+    run = ModelRun(given["model"], RunsOn(given["device"], precision, given["threads"]), given["tta"])
+    return evaluate_model(ModelRequest(run, dataset, given["only"], given["classes"], wanted), tell)

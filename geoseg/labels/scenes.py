@@ -11,12 +11,12 @@ import shapely
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
-from geoseg.learn.common_ground import Outline
-from geoseg.learn.mapped import NOTHING, PolygonMap, RasterMap
-from geoseg.learn.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
-from geoseg.learn.same_classes import Synonyms
 from geoseg.scene.open import open_raster
 from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scores.common_ground import Outline
+from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
+from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
+from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import NODATA, Grid
 
 if TYPE_CHECKING:

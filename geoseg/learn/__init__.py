@@ -1,1 +1,1 @@
-"""Learning: labelled images in, a model file out, and the scores that say how good it is."""
+"""Learning: labelled images in, a model file out."""

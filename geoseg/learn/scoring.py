@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from geoseg.learn.device import half_precision
-from geoseg.learn.scores import Confusion
 from geoseg.model.torch_unet import UNet
+from geoseg.scores.confusion import Confusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

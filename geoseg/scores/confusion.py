@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geoseg.scores.figures import aligned, plain, shown
 from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from geoseg.vocabulary import MapClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Confusion:
         return replace(self, counts=self.counts + seen[np.ix_(values, [*values, NODATA])])
 
     @property
+    def scored(self) -> tuple[MapClass, ...]:
+        """The classes that have scores of their own: all but the bucket."""
+        return tuple(entry for entry in self.legend if entry.name != self.bucket)
+
+    @property
     def pixel_accuracy(self) -> float:
         """Share of labelled pixels that are right; NaN without labelled pixels."""
         return _ratio(np.trace(self.counts), self.counts.sum())
@@ -72,15 +78,15 @@ class Confusion:
             right = self.counts[i, i]
             support, predicted = self.counts[i].sum(), self.counts[:, i].sum()
             classes[entry.name] = {
-                "iou": _plain(self.iou[i]),
-                "f1": _plain(_ratio(2 * right, support + predicted)),
-                "precision": _plain(_ratio(right, predicted)),
-                "recall": _plain(_ratio(right, support)),
+                "iou": plain(self.iou[i]),
+                "f1": plain(_ratio(2 * right, support + predicted)),
+                "precision": plain(_ratio(right, predicted)),
+                "recall": plain(_ratio(right, support)),
                 "support": int(support),
             }
         return {
-            "pixel_accuracy": _plain(self.pixel_accuracy),
-            "mean_iou": _plain(self.mean_iou),
+            "pixel_accuracy": plain(self.pixel_accuracy),
+            "mean_iou": plain(self.mean_iou),
             "classes": classes,
             "confusion": self.counts.tolist(),
         }
@@ -91,34 +97,17 @@ class Confusion:
         names = ("iou", "f1", "precision", "recall")
         scores = [["class", "IoU", "F1", "precision", "recall", "support"]]
         for name, score in found["classes"].items():
-            scores.append([name, *(_shown(score[one]) for one in names), f"{score['support']:,}"])
+            scores.append([name, *(shown(score[one]) for one in names), f"{score['support']:,}"])
         order = [entry.name for entry in self.legend]
         matrix = [["reference \\ predicted", *order, "nodata"]]
         for name, row in zip(order, self.counts.tolist(), strict=True):
             matrix.append([name, *(f"{count:,}" for count in row)])
         summary = [
-            f"mean IoU        {_shown(found['mean_iou'])}",
-            f"pixel accuracy  {_shown(found['pixel_accuracy'])}  of {self.counts.sum():,} pixels",
+            f"mean IoU        {shown(found['mean_iou'])}",
+            f"pixel accuracy  {shown(found['pixel_accuracy'])}  of {self.counts.sum():,} pixels",
         ]
-        return "\n".join([*_aligned(scores), "", *summary, "", *_aligned(matrix)])
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of text with the first column on the left and the others on the right."""
-    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join([row[0].ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(row[1:], wide[1:], strict=True))])
-        for row in table
-    ]
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+        return "\n".join([*aligned(scores), "", *summary, "", *aligned(matrix)])
 
 
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 6)

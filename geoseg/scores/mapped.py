@@ -22,8 +22,8 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
-from geoseg.learn.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.scene.georeference import grid_of
+from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-    from geoseg.learn.named_polygons import NamedPolygons
+    from geoseg.scores.named_polygons import NamedPolygons
     from geoseg.vocabulary import Grid, MapClass, Window
 
     _Rows = Callable[[Window], NDArray[np.uint16]]
@@ -181,9 +181,11 @@ class PolygonMap:
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
         return Outline(self.name, self._crs, np.array(corners, np.float64))
 
-    @contextmanager
-    def onto(self, grid: Grid) -> Iterator[_Rows]:
-        """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
+    def placed(self, grid: Grid) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
+        """Return the polygons in column and row coordinates of a grid, and their codes.
+
+        Of a map much larger than the grid, only what lies around it.
+        """
         geometry, codes, outline = self._geometry, self._codes, self.outline
         if outline is not None and not same_crs(self._crs, grid):
             near = outline.near(grid)
@@ -199,7 +201,12 @@ class PolygonMap:
         xy, owner = shapely.get_coordinates(geometry, return_index=True)
         placed = np.ones(len(geometry), bool)
         placed[owner[~np.isfinite(xy).all(1)]] = False  # beyond what the grid's CRS can express
-        geometry, codes = geometry[placed], codes[placed]
+        return geometry[placed], codes[placed]
+
+    @contextmanager
+    def onto(self, grid: Grid) -> Iterator[_Rows]:
+        """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
+        geometry, codes = self.placed(grid)
         tree = shapely.STRtree(geometry)
         yield lambda window: burned(geometry, codes, tree, window).astype(np.uint16)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import InputError, UsageError
-from geoseg.learn.scores import Confusion
+from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ BUCKET = "other"
 """Name of what is not scored: ground without a polygon, and classes that only one map has."""
 
 _GREY = "#808080"
+_GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring numbers get distant hues
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,35 @@ class MapNames:
     """Whether codes are pixel values, which mean something by themselves where there are no names."""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedClasses:
+    """The classes that two maps are compared by, and how their codes become them."""
+
+    legend: Legend
+    """The scored classes, then the bucket where there is one."""
+    bucket: str | None
+    """Name of the class of everything else; None where every pixel is of a scored class."""
+    predicted: NDArray[np.uint8]
+    """Shape (codes,), legend value of each code of the predicted map; 0 for nodata, the last code."""
+    reference: NDArray[np.uint8]
+    """The same for the reference."""
+
+    def confusion(self, pairs: NDArray[np.int64]) -> Confusion:
+        """Return the confusion of pixels counted by reference code and predicted code, shape (codes, codes)."""
+        size = len(self.legend)
+        counts = np.zeros((size + 1, size + 1), np.int64)
+        np.add.at(counts, (self.reference[:, None].astype(int) - 1, self.predicted[None, :].astype(int) - 1), pairs)
+        return Confusion(self.legend, counts[:size], self.bucket)
+
+
 def match_classes(
     maps: tuple[MapNames, MapNames],
     pairs: NDArray[np.int64],
     wanted: str | None,
     canonical: Callable[[str], str],
     note: Callable[[str], None],
-) -> Confusion:
-    """Return the confusion of the classes that two maps share.
+) -> SharedClasses:
+    """Return the classes that two maps share.
 
     Args:
         maps: the predicted map and the reference.
@@ -96,18 +119,16 @@ def match_classes(
         if alone:
             what = "scored with 0" if set(alone) <= set(scored) else "counted as other unless named in --classes"
             note(f"{maps[i].path}: has {_listed(alone)}, which {maps[1 - i].path} has not; {what}")
-    size = len(scored)
-    place = {name: i for i, name in enumerate(scored)}
-    rows, cols = (
-        np.array([place.get(named.get(code, BUCKET), size) for code in range(blank)] + [size + 1])
-        for named in (names[1], names[0])
-    )
-    counts = np.zeros((size + 2, size + 2), np.int64)
-    np.add.at(counts, (rows[:, None], cols[None, :]), pairs)
-    counts = counts[:-1]
-    if not counts[size].any() and not counts[:, size].any() and declared[0] == declared[1] == set(scored):
-        return Confusion(_legend(scored), np.delete(counts[:size], size, axis=1))
-    return Confusion(_legend([*scored, BUCKET]), counts, BUCKET)
+    values = {name: value for value, name in enumerate(scored, 1)}
+    rest = len(scored) + 1
+    tables = [
+        np.array([values.get(named.get(code, BUCKET), rest) for code in range(blank)] + [NODATA], np.uint8)
+        for named in names
+    ]
+    unscored = any(rest in table[sorted(seen)] for table, seen in zip(tables, occur, strict=True) if seen)
+    if not unscored and declared[0] == declared[1] == set(scored):
+        return SharedClasses(_legend(scored), None, tables[0], tables[1])
+    return SharedClasses(_legend([*scored, BUCKET]), BUCKET, tables[0], tables[1])
 
 
 def _named(
@@ -180,14 +201,23 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _legend(names: list[str]) -> Legend:
-    known = {entry.name: entry for entry in DEFAULT_LEGEND}
-    colors = [(known[name].color, known[name].style) if name in known else (_GREY, _GREY) for name in names]
+    """Return a legend with colours and smallest areas of the default one, and made-up colours for other names."""
+    known = {entry.name: (entry.color, entry.style, entry.min_area_m2) for entry in DEFAULT_LEGEND}
+    known[BUCKET] = _GREY, _GREY, 0.0
+    made = ((_hue(i), _hue(i), 0.0) for i in range(len(names)))
+    traits = [known.get(name) or next(made) for name in names]
     return Legend(
         tuple(
-            MapClass(value, name, None, *color)
-            for value, (name, color) in enumerate(zip(names, colors, strict=True), 1)
+            MapClass(value, name, None, *of_class)
+            for value, (name, of_class) in enumerate(zip(names, traits, strict=True), 1)
         )
     )
+
+
+def _hue(number: int) -> str:
+    """Return one of many colours that differ."""
+    channels = colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.6, 0.8)
+    return "#" + "".join(f"{round(channel * 255):02X}" for channel in channels)
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,104 @@
+"""A model's answer to a labelled image, made as ``segment`` makes it: the same reader, windows, seams and decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+from affine import Affine
+
+from geoseg.errors import InputError
+from geoseg.inference.network import RunsOn
+from geoseg.pipeline.classify import Classifier
+from geoseg.pipeline.plan import make_plan, read_request
+from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
+from geoseg.scene.reader import open_scene
+from geoseg.vocabulary import ClassRows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoseg.model.file import Model
+    from geoseg.vocabulary import Grid
+
+_SOMEWHERE = "EPSG:32631", 500_000, 5_000_000
+"""Images of a data set need not say where they lie; their pixels are taken for those of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRun:
+    """A model and how it is run."""
+
+    model: str
+    """Its file, or ``default``."""
+    runs_on: RunsOn = field(default_factory=RunsOn)
+    flips: bool = False
+    """Whether the answers to mirrored windows are averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Every pixel of an image, decided."""
+
+    grid: Grid
+    rows: ClassRows
+    """All rows at once."""
+    device: str
+    precision: str
+    blend: str
+
+
+def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, folder: Path) -> Answer:
+    """Return what ``segment --raster --confidence`` would write for an image at its native resolution.
+
+    Args:
+        pixels: shape (bands, height, width), the model's bands in the model's order.
+        name: the image's, for messages.
+        run: how.
+        model: the model that ``run`` names.
+        folder: where the image is written for the reader, and removed again.
+
+    Raises:
+        InputError: the image has other bands than the model.
+        UsageError: the device is unknown or not there.
+        ModelError: the precision is not possible with this model.
+    """
+    if len(pixels) != len(model.card.bands):
+        raise InputError(
+            f"{name}: has {len(pixels)} bands, but model {model.card.name} expects {', '.join(model.card.bands)}"
+        )
+    scene = folder / "image.tif"
+    _write(scene, pixels, model.card.resolution_m)
+    reading = SceneRequest({"bands": tuple(range(1, len(pixels) + 1)), "nodata": "none"}, resolution="native")
+    output = OutputRequest(raster=folder / "classes.tif")  # says what is wanted; nothing is written
+    request = SegmentRequest(scene, output, run.model, reading, runs_on=run.runs_on, flips=run.flips)
+    try:
+        with open_scene(scene, read_request(scene, reading, model.card)) as opened:
+            plan = make_plan(request, opened, model.card)
+            classifier = Classifier.of(request, plan, model)
+            strips = opened.iter_rows(plan.windows.row_spans, plan.windows.col_span)
+            _, classes = classifier.classes(strips, lambda _rows: None, lambda _windows: None)
+            rows = _joined(list(classes))
+    finally:
+        scene.unlink()
+    network = classifier.network
+    return Answer(plan.scene.grid, rows, network.device, network.precision, plan.windows.blend)
+
+
+def _joined(strips: list[ClassRows]) -> ClassRows:
+    confidence = [strip.confidence for strip in strips if strip.confidence is not None]
+    return ClassRows(0, np.concatenate([strip.classes for strip in strips]), np.concatenate(confidence))
+
+
+def _write(path: Path, pixels: NDArray[np.uint8], pixel_m: float) -> None:
+    """Write an image as a GeoTIFF, at a made-up place."""
+    crs, x, y = _SOMEWHERE
+    bands, height, width = pixels.shape
+    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": pixels.dtype}
+    place = {"crs": crs, "transform": Affine(pixel_m, 0, x, 0, -pixel_m, y)}
+    with rasterio.open(path, "w", **profile, **place) as file:
+        file.write(pixels)

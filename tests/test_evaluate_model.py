@@ -1,0 +1,176 @@
+"""``evaluate --model``: what is scored is what ``segment`` writes."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+from PIL import Image
+
+from geoseg.cli.evaluate import command
+from geoseg.errors import InputError, ModelError, OutputError, UsageError
+from geoseg.inference.network import RunsOn
+from geoseg.labels.folders import read_folder
+from geoseg.pipeline.answers import ModelRun, answer
+from geoseg.pipeline.evaluate_model import ModelRequest, chosen, evaluate_model
+from geoseg.pipeline.evaluation import WantedScores
+from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
+from geoseg.pipeline.segment import segment
+from geoseg.scores.confusion import Confusion
+from geoseg.vocabulary import DEFAULT_LEGEND
+
+COLORS = np.array([(155, 155, 155), *(tuple(bytes.fromhex(c.color[1:])) for c in DEFAULT_LEGEND)], np.uint8)
+SIZES = {"Tile 1/a": (90, 130), "Tile 1/b": (64, 70), "Tile 2/c": (75, 96)}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Three small images of patches with labels, some of them missing."""
+    folder = tmp_path_factory.mktemp("dataset")
+    rng = np.random.default_rng(0)
+    for name, (height, width) in SIZES.items():
+        tile, stem = name.split("/")
+        coarse = rng.integers(0, 6, (height // 16 + 1, width // 16 + 1))
+        labels = np.kron(coarse, np.ones((16, 16), int))[:height, :width]
+        pixels = rng.integers(0, 60, (height, width, 3)) + 30 * labels[..., None]
+        for kind, picture in (("images", pixels.astype(np.uint8)), ("masks", COLORS[labels])):
+            (folder / tile / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / tile / kind / f"{stem}.png")
+    return folder
+
+
+def request(dataset, model, *, only=(), classes=None, flips=False, **wanted):
+    run = ModelRun(str(model), RunsOn("cpu", "fp32", 1), flips)
+    return ModelRequest(run, dataset, only, classes, WantedScores(**wanted))
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_answers_are_the_rasters_that_segment_writes(
+    tmp_path, dataset, tiny_model, tiny_model_path, write_scene, flips
+):
+    total = Confusion.empty(DEFAULT_LEGEND)
+    for image in read_folder(dataset):
+        run = ModelRun(str(tiny_model_path), RunsOn("cpu", "fp32", 1), flips)
+        found = answer(image.pixels, image.name, run, tiny_model, tmp_path)
+        scene = write_scene(tmp_path / "scene.tif", image.pixels, pixel_m=0.7)
+        output = OutputRequest(raster=tmp_path / "c.tif", confidence=tmp_path / "p.tif", overwrite=True)
+        reading = SceneRequest(resolution="native")
+        segment(SegmentRequest(scene, output, str(tiny_model_path), reading, runs_on=run.runs_on, flips=flips))
+        for path, rows in ((output.raster, found.rows.classes), (output.confidence, found.rows.confidence)):
+            with rasterio.open(path) as file:
+                assert (file.read(1) == rows).all()
+        assert len(np.unique(found.rows.classes)) > 2
+        total = total.add(found.rows.classes, image.labels)
+    report = evaluate_model(request(dataset, tiny_model_path, flips=flips))
+    assert (report.confusion.counts == total.counts).all()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".tif") == ["c.tif", "p.tif", "scene.tif"]
+
+
+def test_json_has_scores_of_images_and_how_sure_they_are(dataset, tiny_model_path):
+    done = []
+    report = evaluate_model(request(dataset, tiny_model_path, boundary=True, objects=True), lambda *at: done.append(at))
+    found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert [image["name"] for image in found["images"]] == list(SIZES)
+    assert [image["group"] for image in found["images"]] == ["Tile 1", "Tile 1", "Tile 2"]
+    labelled = sum(int((image.labels > 0).sum()) for image in read_folder(dataset))
+    assert sum(image["support"] for image in found["images"]) == np.sum(found["confusion"]) == labelled
+    assert sum(row["pixels"] for row in found["reliability"]) == labelled
+    low, high = found["intervals"]["pixel_accuracy"]
+    assert low <= found["pixel_accuracy"] <= high
+    assert 0 <= found["ece"] <= 1
+    assert 0 <= found["boundary_f1"] <= 1
+    assert set(found["objects"]) == set(found["classes"]) == {entry.name for entry in DEFAULT_LEGEND}
+    assert found["model"]["name"] == "tiny"
+    assert found["precision"] == "fp32"
+    assert done[-1] == (3, 3, sum(height * width for height, width in SIZES.values()))
+    text = report.to_text()
+    assert "Tile 2/c" in text
+    assert "expected calibration error" in text
+    assert "worst" not in found
+
+
+def test_counts_of_images_add_up(dataset, tiny_model_path):
+    whole = evaluate_model(request(dataset, tiny_model_path, boundary=True, objects=True))
+    parts = [
+        evaluate_model(request(dataset, tiny_model_path, only=(name,), boundary=True, objects=True)) for name in SIZES
+    ]
+    assert (sum(part.confusion.counts for part in parts) == whole.confusion.counts).all()
+    assert sum((part.boundary for part in parts[1:]), parts[0].boundary).to_json() == whole.boundary.to_json()
+    assert sum((part.objects for part in parts[1:]), parts[0].objects).to_json() == whole.objects.to_json()
+    assert parts[0].intervals is None
+
+
+def test_images_are_chosen_by_name_or_tile(dataset):
+    images = read_folder(dataset)
+    names = [image.name for image in chosen(images, ("Tile 2", "Tile 1/a"), dataset)]
+    assert names == ["Tile 1/a", "Tile 2/c"]
+    assert chosen(images, (), dataset) == images
+    with pytest.raises(UsageError, match=r"--only: .* no image or tile 'Tile 7'; it has Tile 1, Tile 2.*'Tile 1/a'"):
+        chosen(images, ("Tile 1", "Tile 7"), dataset)
+
+
+def test_some_classes_only(dataset, tiny_model_path):
+    report = evaluate_model(request(dataset, tiny_model_path, classes="buildings,water"))
+    found = report.to_json()
+    assert list(found["classes"]) == ["building", "water"]
+    assert found["confusion_rows"] == ["building", "water", "other"]
+    whole = evaluate_model(request(dataset, tiny_model_path))
+    assert found["classes"]["water"] == whole.to_json()["classes"]["water"]
+    with pytest.raises(UsageError, match="--classes: boats"):
+        evaluate_model(request(dataset, tiny_model_path, classes="boats"))
+
+
+def test_a_model_with_other_bands_or_no_model_is_refused(tmp_path, dataset, make_model, tiny_spec, tiny_model):
+    with pytest.raises(InputError, match="has 4 bands, but model tiny expects red, green, blue"):
+        answer(np.zeros((4, 32, 32), np.uint8), "x", ModelRun("x"), tiny_model, tmp_path)
+    with pytest.raises(ModelError, match="no such model file"):
+        evaluate_model(request(dataset, tmp_path / "none.safetensors"))
+    with pytest.raises(InputError, match="Dubai layout"):
+        evaluate_model(request(tmp_path, "default"))
+
+
+def test_the_page_shows_the_worst_places_with_imagery(tmp_path, dataset, tiny_model_path):
+    page = tmp_path / "page.html"
+    arguments = ["--model", str(tiny_model_path), str(dataset), "--report", str(page), "--worst", "3", "--threads", "1"]
+    shown = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+    found = json.loads(shown.stdout)
+    assert len(found["worst"]) == 3
+    wrong = [place["wrong"] for place in found["worst"]]
+    assert wrong == sorted(wrong, reverse=True)
+    assert sum(wrong) == sum(map(sum, found["confusion"])) - np.trace(np.array(found["confusion"])[:, :-1])
+    text = page.read_text("utf-8")
+    assert text.count("data:image/png;base64,") == 3 + 1
+    for words in ("tiny on", "Worst places", "Images", "Confidence", "Tile 2/c (row 0, column 0)", "boundary F1"):
+        assert words in text
+    refused = CliRunner().invoke(command, arguments)
+    assert isinstance(refused.exception, OutputError)
+    assert CliRunner().invoke(command, [*arguments, "--overwrite"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give two maps to compare"),
+        (["a.tif"], "give two maps to compare, PREDICTED and REFERENCE, or --model MODEL and DATA; 1 were given"),
+        (["--model", "default"], "scored on one folder"),
+        (["--model", "default", "a", "b"], "scored on one folder of labelled images, DATA; 2 were given"),
+        (["a.tif", "b.tif", "--tta"], "--tta is about a model; give it with --model"),
+        (["a.tif", "b.tif", "--hold-out", "x"], "--only is about a model"),
+        (["--model", "default", "a", "--scene", "s.tif"], "--scene is about two maps; leave it out beside --model"),
+        (["a.tif", "b.tif", "--tolerance-px", "1", "--tolerance-m", "1"], "say the same"),
+        (["a.tif", "b.tif", "--tolerance-px", "-1"], "range"),
+    ],
+)
+def test_flags_that_do_not_go_together(arguments, words):
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+
+
+@pytest.mark.slow
+def test_the_bundled_model_on_real_images(shared_data, tmp_path):
+    only = ("Tile 1/image_part_001", "Tile 8/image_part_002")
+    report = evaluate_model(request(shared_data / "dubai", "default", only=only))
+    assert report.confusion.pixel_accuracy > 0.75
+    assert report.confusion.counts[:, -1].sum() == 0
