@@ -28,6 +28,7 @@ VERBS = {
     "vectorize": "Turn a class raster into polygons.",
     "train": "Train the U-Net on labelled images, or fine-tune a model.",
     "evaluate": "Compare a predicted map with a reference.",
+    "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",
     "demo": "Render a made-up aerial scene with its true map.",
 }
 

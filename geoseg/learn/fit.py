@@ -19,6 +19,7 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.device import device_named
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.radius import measure_radius
+from geoseg.learn.run_page import RunPage
 from geoseg.learn.scoring import score_images
 from geoseg.learn.train import Run, train
 from geoseg.model.card import Domain, ModelCard
@@ -92,7 +93,10 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
     _check_out(request)
     device = device_named(request.device)
     lesson, spec, start = _lesson(request, material, model)
-    weights = train(spec, lesson, request.recipe, request.chips, Run(_folder(request), start, device), tell)
+    folder = _folder(request)
+    shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
+    run = Run(folder, start, device)
+    weights = train(spec, lesson, request.recipe, request.chips, run, tell, shown.update)
     scores, temperature = [], 1.0
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)

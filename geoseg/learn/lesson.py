@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geoseg.errors import UsageError
 from geoseg.labels.labelled import DEMO
-from geoseg.learn.losses import GAMMA
+from geoseg.learn.losses import GAMMA, loss_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,8 @@ class Recipe:
     """Exponent of the focal loss."""
     weighting: float = 0.5
     """α of a class is its share of the labels to the power of minus this, at most five times the smallest α."""
+    undo_weights: bool = True
+    """Whether α is taken back out of the last bias, so that probabilities mean what they say."""
     edge_tolerance: int = 0
     """Pixels beside a border between classes that may be of either: labels are drawn by hand."""
     average: float = 0.998
@@ -48,8 +50,14 @@ class Recipe:
     """Steps between two scorings and checkpoints."""
 
     def __post_init__(self) -> None:
+        loss_named(self.loss, self.gamma)
         if self.steps < 1 or self.check_every < 1 or self.learning_rate <= 0:
             raise UsageError("a run needs at least one step and a positive learning rate")
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the loss has class weights."""
+        return set(self.loss.split("+")) != {"iou"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
 HISTORY = "history.jsonl"
+_OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 _STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score")
 
 
@@ -62,7 +63,7 @@ def train(
     chips: ChipPlan,
     run: Run,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
-    show: Callable[[dict[str, Tensor]], None] = lambda _weights: None,
+    show: Callable[[int, dict[str, Tensor]], None] = lambda _step, _weights: None,
 ) -> dict[str, Tensor]:
     """Train and return the best averaged weights, on the processor.
 
@@ -73,7 +74,7 @@ def train(
         chips: size and strength of the cuts.
         run: where, and what to begin with; a run found there with the same settings goes on.
         tell: called with steps done and steps in all.
-        show: called at every check with the averaged weights as they would be used.
+        show: called at every check with the step and the averaged weights as they would be used.
 
     Raises:
         UsageError: the run found in the folder is another one.
@@ -82,12 +83,14 @@ def train(
     folder, start, device = run.folder, run.start, run.device
     torch.manual_seed(chips.seed)
     net, weight = UNet(spec), class_weights(lesson, recipe.weighting)
+    undone = weight if recipe.is_weighted and recipe.undo_weights else torch.ones_like(weight)
     if start is not None:
-        net.load_state_dict(reweighted(start, weight), strict=False)
+        net.load_state_dict(reweighted(start, undone), strict=False)
     settings = _fingerprint(net, lesson, recipe, chips)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = _OPTIMIZERS[recipe.optimizer](
+        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     averaged = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     best, best_score, first = averaged, -math.inf, 0
     state = checkpoint.recall(folder / CHECKPOINT, _STATE, device)
@@ -101,7 +104,7 @@ def train(
 
     sampler = Sampler(lesson.images, lesson.legend, recipe.shares, recipe.balance)
     allowed = torch.from_numpy(lesson.key.allowed()).to(device)
-    loss_of, alpha = loss_named(recipe.loss, recipe.gamma), weight.to(device)
+    loss_of, alpha, undone = loss_named(recipe.loss, recipe.gamma), weight.to(device), undone.to(device)
     half, running = half_precision(device), 0.0
     for step, (pixels, labels) in batches(sampler, chips, range(first, recipe.steps), device):
         for group in optimizer.param_groups:
@@ -124,14 +127,14 @@ def train(
         if (step + 1) % recipe.check_every and step + 1 < recipe.steps:
             continue
         record = {"step": step + 1, "loss": round(running, 4), "learning_rate": optimizer.param_groups[0]["lr"]}
-        usable = reweighted(averaged, 1 / alpha)
+        usable = reweighted(averaged, 1 / undone)
         score = _score(spec, usable, lesson, record, folder, device)
         if not lesson.held_out or score > best_score:
             best, best_score = {name: t.clone() for name, t in averaged.items()}, score
         kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score)
         checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
-        show(usable)
-    return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / alpha).items()}
+        show(step + 1, usable)
+    return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / undone).items()}
 
 
 def class_weights(lesson: Lesson, power: float) -> Tensor:

@@ -1,0 +1,126 @@
+"""How a run stands, while it runs: curves and sample predictions as PNG, and one HTML page that holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geoseg.learn.scoring import iter_scores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from geoseg.labels.labelled import LabelledImage
+    from geoseg.learn.lesson import Lesson
+    from geoseg.model.network import NetworkSpec
+
+PAGE, CURVES, SAMPLES = "index.html", "curves.png", "samples.png"
+_SHOWN = 4
+_SIZE = 256  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Writes the page of a run."""
+
+    folder: Path
+    title: str
+    spec: NetworkSpec
+    lesson: Lesson
+    device: str
+
+    def update(self, step: int, weights: dict[str, Tensor]) -> None:
+        """Draw everything anew.
+
+        Args:
+            step: steps done.
+            weights: as they would be used now.
+        """
+        from geoseg.report.page import Figure, Section, Swatches, Table, page
+
+        history = _history(self.folder / "history.jsonl")
+        curves, samples = _curves(history), self._samples(weights)
+        (self.folder / CURVES).write_bytes(curves)
+        (self.folder / SAMPLES).write_bytes(samples)
+        aside = len(self.lesson.held_out)
+        scored = f"scores on {aside} images held out" if aside else "nothing is held out, so nothing is scored"
+        colors = [(entry.name, entry.style) for entry in self.lesson.legend]
+        keys = [key for key in ("step", "loss", "pixel_accuracy", "mean_iou") if key in history[-1]]
+        rows = [[_told(record.get(key)) for key in keys] for record in history[::-1]]
+        sections = [
+            Section("Curves", [Figure(curves, "loss, and scores where images are held out", 700)]),
+            Section("Samples", [Swatches(colors), Figure(samples, "image, labels, prediction and errors")]),
+            Section("Figures", [Table([key.replace("_", " ") for key in keys], rows)]),
+        ]
+        text = page(self.title, sections, lead=f"After {step} steps; {scored}.")
+        (self.folder / PAGE).write_text(text, encoding="utf-8")
+
+    def _samples(self, weights: dict[str, Tensor]) -> bytes:
+        from geoseg.report.pictures import class_picture, error_picture, side_by_side
+
+        values = np.array([entry.value for entry in self.lesson.legend], np.uint8)
+        known = np.array([0, *values])
+        panels: dict[str, NDArray[np.uint8]] = {}
+        crops = [middle(image) for image in self._shown()]
+        columns: dict[str, list[NDArray[np.uint8]]] = {"image": [], "labels": [], "prediction": [], "errors": []}
+        for image, scores in iter_scores(self.spec, weights, self.lesson, crops, self.device):
+            found = values[scores.argmax(0).cpu().numpy()]
+            labels = np.where(np.isin(image.labels, known), image.labels, np.uint8(0))
+            columns["image"].append(as_picture(image.pixels))
+            columns["labels"].append(class_picture(labels, self.lesson.legend))
+            columns["prediction"].append(class_picture(found, self.lesson.legend))
+            columns["errors"].append(error_picture(found, labels))
+        for title, pictures in columns.items():
+            panels[title] = np.concatenate(pictures)
+        return side_by_side(panels, height_px=_SIZE * len(crops))
+
+    def _shown(self) -> list[LabelledImage]:
+        """Return images to show: spread over those held out, else over those learned from."""
+        images = self.lesson.held_out or self.lesson.images
+        step = max(1, len(images) // _SHOWN)
+        return images[::step][:_SHOWN]
+
+
+def middle(image: LabelledImage) -> LabelledImage:
+    """Return the middle of an image, mirrored where it is small."""
+    from geoseg.learn.warp import Place, cut
+
+    height, width = image.labels.shape
+    pixels, labels = cut(image, Place(height // 2, width // 2, _SIZE))
+    return type(image)(image.name, image.group, pixels, labels, image.source)
+
+
+def as_picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the first three bands, or the first one as grey, between their darkest and brightest values."""
+    shown = pixels[[0, 1, 2] if len(pixels) >= 3 else [0, 0, 0]].transpose(1, 2, 0)
+    low, high = (0.0, 255.0) if 1 < shown.max() <= 255 and shown.min() >= 0 else (shown.min(), shown.max())
+    return np.asarray(np.clip((shown - low) / max(high - low, 1e-9), 0, 1) * 255, np.uint8)
+
+
+def _curves(history: list[dict[str, Any]]) -> bytes:
+    from geoseg.report.plots import lines
+
+    steps = [record["step"] for record in history]
+    shown = {"loss": "loss", "pixel_accuracy": "accuracy, held out", "mean_iou": "mean IoU, held out"}
+    curves = {
+        title: (steps, [float(record.get(key) or np.nan) for record in history])
+        for key, title in shown.items()
+        if key in history[-1]
+    }
+    return lines(curves, x="step", y="")
+
+
+def _history(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a run; of steps taken twice, after a crash, the later ones."""
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return [by_step for _, by_step in sorted({record["step"]: record for record in records}.items())]
+
+
+def _told(value: Any) -> str:
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value}"
