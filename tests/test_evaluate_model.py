@@ -1,6 +1,7 @@
 """``evaluate --model``: what is scored is what ``segment`` writes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from geoseg.labels.folders import read_folder
 from geoseg.pipeline.answers import ModelRun, answer
 from geoseg.pipeline.evaluate_model import ModelRequest, chosen, evaluate_model
 from geoseg.pipeline.evaluation import WantedScores
+from geoseg.pipeline.learned import learned_from
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
 from geoseg.scores.confusion import Confusion
@@ -108,6 +110,26 @@ def test_images_are_chosen_by_name_or_tile(dataset):
     assert chosen(images, (), dataset) == images
     with pytest.raises(UsageError, match=r"--only: .* no image or tile 'Tile 7'; it has Tile 1, Tile 2.*'Tile 1/a'"):
         chosen(images, ("Tile 1", "Tile 7"), dataset)
+
+
+@pytest.mark.parametrize(
+    ("training", "known"),
+    [
+        ({"data": [{"name": "town", "images": 3, "held_out": []}]}, 3),
+        ({"data": [{"name": "town", "images": 3, "held_out": ["Tile 2"]}]}, 2),
+        ({"data": [{"name": "town", "images": 3, "held_out": ["Tile 2", "Tile 1/a", "Tile 1/b"]}]}, 0),
+        ({"data": [{"name": "village"}], "last_run": {"data": [{"name": "town"}]}}, 3),
+        ({"data": [{"name": "village"}]}, 0),
+        ({"data": "all kinds", "last_run": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_scores_of_images_that_were_learned_from_are_called_that(tmp_path, tiny_model, training, known):
+    card = replace(tiny_model.card, training=training)
+    notes = learned_from(card, tmp_path / "town", [(name, name.split("/")[0]) for name in SIZES])
+    assert len(notes) == (known > 0)
+    if known:
+        assert f"trained on town, perhaps on {known} of the 3 images" in notes[0]
 
 
 def test_some_classes_only(dataset, tiny_model_path):

@@ -16,6 +16,7 @@ from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.pipeline.answers import Answer, ModelRun, answer
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
+from geoseg.pipeline.learned import learned_from
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows
 from geoseg.scores.confusion import Confusion
@@ -71,6 +72,7 @@ def evaluate_model(
     images, legend = _labelled(request.dataset)
     images = chosen(images, request.only, request.dataset)
     shared = _shared_classes(request, model, legend, notes)
+    notes += learned_from(model.card, request.dataset, [(image.name, image.group) for image in images])
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,41 @@
+"""Whether a model may have learned from the very images it is scored on; such scores flatter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from geoseg.model.card import ModelCard
+
+
+def learned_from(card: ModelCard, dataset: Path, images: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one sentence if the card says that the model was trained on a data set of this name, else nothing.
+
+    Args:
+        card: the model's card.
+        dataset: folder of the images.
+        images: names and groups of those that are scored; what the card names as held out, by either, is not counted.
+    """
+    for data in _sources(card.training):
+        if data.get("name") != dataset.resolve().name:
+            continue
+        aside = data.get("held_out") or []
+        known = [names for names in images if not set(names) & set(aside)]
+        if known:
+            sentence = (
+                f"model {card.name} was trained on {data['name']}, perhaps on {len(known)} of the {len(images)} images "
+                "scored here, so expect less elsewhere; score images it has not seen with --hold-out NAME"
+            )
+            return [sentence]
+    return []
+
+
+def _sources(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a card says about its data sets, whoever wrote it."""
+    for part in (training, training.get("last_run")):
+        entries = part.get("data") if isinstance(part, dict) else None
+        if isinstance(entries, list):
+            yield from (entry for entry in entries if isinstance(entry, dict))
