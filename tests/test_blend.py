@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from geoseg.inference import decide as decide_module
 from geoseg.inference.blend import ScoreRows, class_values, decided_rows, scored_rows
 from geoseg.inference.decide import decide, network_window, onto_grid
-from geoseg.inference.flips import FlippedNetwork
+from geoseg.inference.eightfold import EightfoldNetwork
 from geoseg.inference.network import RunsOn, WindowShape
 from geoseg.inference.runtime import build_network
 from geoseg.inference.windows import WindowRequest, plan_windows
@@ -341,25 +341,32 @@ def test_windows_without_a_valid_pixel_are_not_asked():
         assert 0 < network.calls < plan.count / 10
 
 
-class Mirrored(Pointwise):
-    """Adds the column's share of the width to the first class, which mirroring evens out."""
+class Leaning(Pointwise):
+    """Adds the share of width and of height, weighed differently, to the first class: laying evens both out."""
 
     def scores(self, pixels):
         scores = super().scores(pixels)
         scores[0] += np.linspace(0, 1, scores.shape[2], dtype=np.float32)
+        scores[0] += 3 * np.linspace(0, 1, scores.shape[1], dtype=np.float32)[:, None]
         return scores
 
 
-def test_flips_are_undone_before_they_are_averaged():
+def test_all_eight_ways_are_undone_before_they_are_averaged():
     pixels = np.random.default_rng(1).integers(0, 256, (1, 12, 16)).astype(np.uint8)
     truth = Pointwise.truth(pixels)[:, 2:-2, 2:-2]
-    np.testing.assert_allclose(FlippedNetwork(Pointwise((12, 16), 2, 0)).scores(pixels), truth, atol=1e-6)
-    classes, percent = FlippedNetwork(Pointwise((12, 16), 2, 0)).decide(pixels)
+
+    def eightfold(kind):
+        return EightfoldNetwork(kind((12, 16), 2, 0), kind((16, 12), 2, 0))
+
+    network = eightfold(Pointwise)
+    np.testing.assert_allclose(network.scores(pixels), truth, atol=1e-6)
+    assert (network._upright.calls, network._turned.calls) == (4, 4)
+    classes, percent = eightfold(Pointwise).decide(pixels)
     np.testing.assert_array_equal(classes, truth.argmax(0))
     np.testing.assert_array_equal(percent, np.rint(truth.max(0) * 100))
-    mirrored = FlippedNetwork(Mirrored((12, 16), 2, 0)).scores(pixels) - truth
-    np.testing.assert_allclose(mirrored[0], 0.5, atol=1e-6)
-    np.testing.assert_allclose(mirrored[1:], 0, atol=1e-6)
+    leaning = eightfold(Leaning).scores(pixels) - truth
+    np.testing.assert_allclose(leaning[0], 2, atol=1e-5)
+    np.testing.assert_allclose(leaning[1:], 0, atol=1e-6)
 
 
 # ---- onto another grid

@@ -42,29 +42,29 @@ def dataset(tmp_path_factory):
     return folder
 
 
-def request(dataset, model, *, only=(), classes=None, flips=False, **wanted):
-    run = ModelRun(str(model), RunsOn("cpu", "fp32", 1), flips)
+def request(dataset, model, *, only=(), classes=None, eightfold=False, **wanted):
+    run = ModelRun(str(model), RunsOn("cpu", "fp32", 1), eightfold)
     return ModelRequest(run, dataset, only, classes, WantedScores(**wanted))
 
 
-@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("eightfold", [False, True])
 def test_answers_are_the_rasters_that_segment_writes(
-    tmp_path, dataset, tiny_model, tiny_model_path, write_scene, flips
+    tmp_path, dataset, tiny_model, tiny_model_path, write_scene, eightfold
 ):
     total = Confusion.empty(DEFAULT_LEGEND)
     for image in read_folder(dataset):
-        run = ModelRun(str(tiny_model_path), RunsOn("cpu", "fp32", 1), flips)
+        run = ModelRun(str(tiny_model_path), RunsOn("cpu", "fp32", 1), eightfold)
         found = answer(image.pixels, image.name, run, tiny_model, tmp_path)
         scene = write_scene(tmp_path / "scene.tif", image.pixels, pixel_m=0.7)
         output = OutputRequest(raster=tmp_path / "c.tif", confidence=tmp_path / "p.tif", overwrite=True)
         reading = SceneRequest(resolution="native")
-        segment(SegmentRequest(scene, output, str(tiny_model_path), reading, runs_on=run.runs_on, flips=flips))
+        segment(SegmentRequest(scene, output, str(tiny_model_path), reading, runs_on=run.runs_on, eightfold=eightfold))
         for path, rows in ((output.raster, found.rows.classes), (output.confidence, found.rows.confidence)):
             with rasterio.open(path) as file:
                 assert (file.read(1) == rows).all()
         assert len(np.unique(found.rows.classes)) > 2
         total = total.add(found.rows.classes, image.labels)
-    report = evaluate_model(request(dataset, tiny_model_path, flips=flips))
+    report = evaluate_model(request(dataset, tiny_model_path, eightfold=eightfold))
     assert (report.confusion.counts == total.counts).all()
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".tif") == ["c.tif", "p.tif", "scene.tif"]
 

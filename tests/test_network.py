@@ -35,8 +35,12 @@ SPECS = [
     (NetworkSpec(4, 3, (3, 5, 7, 9), 1), (0.0, 1.0)),
     (NetworkSpec(1, 4, (4, 4, 6, 6, 4), 3), (-1.0, 1.0)),
     (NetworkSpec(4, 6, (4, 4, 6, 6, 8, 8)), (0, 10_000)),
+    (NetworkSpec(3, 5, (4, 8, 8), kind="fcn"), (0, 255)),
+    (NetworkSpec(2, 3, (4, 6, 6, 4), 1, kind="fcn"), (0.0, 1.0)),
 ]
-NAMES = [f"{len(spec.widths)} levels, {spec.convolutions} convolutions, {spec.bands} bands" for spec, _ in SPECS]
+NAMES = [f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands" for s, _ in SPECS]
+    f"{spec.kind}, {len(spec.widths)} levels, {spec.convolutions} convolutions, {spec.bands} bands" for spec, _ in SPECS
+]
 
 
 def pixels_for(model, height, width, seed=0):
@@ -358,6 +362,7 @@ NARROW = [
     NetworkSpec(1, 2, (1, 1), 3),
     NetworkSpec(1, 2, (1, 1, 1), 1),
     NetworkSpec(1, 2, (1, 1, 1), 2),
+    NetworkSpec(1, 2, (1, 1, 1), 2, kind="fcn"),
 ]
 
 
@@ -373,7 +378,7 @@ def positive(spec):
     return net
 
 
-@pytest.mark.parametrize("spec", NARROW, ids=lambda s: f"{s.levels} levels, {s.convolutions} convolutions")
+@pytest.mark.parametrize("spec", NARROW, ids=lambda s: f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions")
 def test_the_radius_by_brute_force(spec):
     """Change lines of pixels ever farther from a block: the last distance that matters is the radius."""
     stride, radius = spec.stride, measure_radius(spec)
@@ -415,3 +420,30 @@ def test_nothing_beyond_the_radius_matters_whatever_the_weights(spec):
         with torch.inference_mode():
             difference = (net(mixed) - net(one))[:, :, start:stop, start:stop].abs().max()
         assert bool(difference <= 1e-12) is same
+
+
+def test_a_network_without_skips_has_fewer_weights_and_an_unknown_kind_is_refused():
+    from geoseg.errors import ModelError
+
+    with_skips, without = (NetworkSpec(3, 5, (4, 8, 16), kind=kind) for kind in ("unet", "fcn"))
+    assert set(with_skips.tensor_shapes()) == set(without.tensor_shapes())
+    assert without.tensor_shapes()["merge.0.0.conv.weight"] == (4, 4, 3, 3)
+    assert with_skips.tensor_shapes()["merge.0.0.conv.weight"] == (4, 8, 3, 3)
+    with pytest.raises(ModelError, match="builds: unet, fcn"):
+        NetworkSpec(3, 5, kind="segnet")
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.5])
+def test_the_temperature_divides_the_scores_on_both_builds(tiny_model, temperature):
+    """Classes stay; probabilities are those of the softmax of scores divided by it."""
+    from dataclasses import replace
+
+    warm = replace(tiny_model, card=replace(tiny_model.card, temperature=temperature))
+    pixels = pixels_for(tiny_model, 64, 64)
+    shape = WindowShape(64, 64, 0)
+    plain = OpenVINONetwork(tiny_model, shape, FP32).scores(pixels).astype(np.float64)
+    expected = plain ** (1 / temperature)
+    expected /= expected.sum(0)
+    for build in (OpenVINONetwork, TorchNetwork):
+        np.testing.assert_allclose(build(warm, shape, FP32).scores(pixels), expected, atol=1e-4)
+        np.testing.assert_array_equal(build(warm, shape, FP32).decide(pixels)[0], plain.argmax(0))

@@ -66,7 +66,7 @@ _ABOUT_MODELS = ("only", "device", "precision", "threads", "tta")
     multiple=True,
     help="Tile of DATA, or image such as 'Tile 1/image_part_003', to score; repeat for more.  [default: all]",
 )
-@click.option("--tta", is_flag=True, help="Average over mirrored windows, as segment --tta does.")
+@click.option("--tta", is_flag=True, help="Average over windows laid in all eight ways, as segment --tta does.")
 @click.option(
     "--device",
     default="auto",

@@ -111,7 +111,7 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
     help="Ground pixel the network sees; auto resamples when the scene's differs by more than a quarter.",
 )
 @vector_options("building 10, road 50, water 50, others 25")
-@click.option("--tta", is_flag=True, help="Average over mirrored windows: a little truer, four times slower.")
+@click.option("--tta", is_flag=True, help="Average over windows laid in all eight ways: truer, eight times slower.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of arithmetic on the CPU.  [default: all cores]")
 @click.option("--max-pixels", type=FiniteRange(1), default=1e11, show_default=True, help="Refuse larger scenes.")
 @click.option(

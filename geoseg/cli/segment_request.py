@@ -56,5 +56,5 @@ def request_from(scene: Path, given: Mapping[str, Any]) -> SegmentRequest:
             threads=given["threads"],
         ),
         vectors=vectors_from(given),
-        flips=given["tta"],
+        eightfold=given["tta"],
     )

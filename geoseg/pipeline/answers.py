@@ -36,7 +36,7 @@ class ModelRun:
     model: str
     """Its file, or ``default``."""
     runs_on: RunsOn = field(default_factory=RunsOn)
-    flips: bool = False
+    eightfold: bool = False
     """Whether the answers to mirrored windows are averaged."""
 
 
@@ -75,7 +75,7 @@ def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, fo
     _write(scene, pixels, model.card.resolution_m)
     reading = SceneRequest({"bands": tuple(range(1, len(pixels) + 1)), "nodata": "none"}, resolution="native")
     output = OutputRequest(raster=folder / "classes.tif")  # says what is wanted; nothing is written
-    request = SegmentRequest(scene, output, run.model, reading, runs_on=run.runs_on, flips=run.flips)
+    request = SegmentRequest(scene, output, run.model, reading, runs_on=run.runs_on, eightfold=run.eightfold)
     try:
         with open_scene(scene, read_request(scene, reading, model.card)) as opened:
             plan = make_plan(request, opened, model.card)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from geoseg.inference.blend import decided_rows, scored_rows
 from geoseg.inference.decide import decide, onto_grid
-from geoseg.inference.flips import FlippedNetwork
+from geoseg.inference.eightfold import EightfoldNetwork
 from geoseg.inference.network import WindowShape
 from geoseg.inference.runtime import build_network
 from geoseg.pipeline.placed import placed
@@ -41,11 +41,15 @@ class Classifier:
         windows = plan.windows
         shape = WindowShape(*windows.window, windows.halo - windows.reach)
         network = build_network(model, shape, request.runs_on)
+        if request.eightfold:
+            square = shape.height == shape.width
+            lying = WindowShape(shape.width, shape.height, shape.halo)
+            network = EightfoldNetwork(network, network if square else build_network(model, lying, request.runs_on))
         return cls(
             plan,
-            FlippedNetwork(network) if request.flips else network,
+            network,
             model.card.legend,
-            needs_scores=plan.resampled or windows.blend == "taper" or request.flips,
+            needs_scores=plan.resampled or windows.blend == "taper" or request.eightfold,
             only_traced=not request.output.has_rasters,
         )
 

@@ -102,15 +102,15 @@ class SegmentRequest:
     windows: WindowRequest = field(default_factory=WindowRequest)
     runs_on: RunsOn = field(default_factory=RunsOn)
     vectors: VectorRequest = field(default_factory=VectorRequest)
-    flips: bool = False
-    """Average the answers to mirrored windows (``--tta``): four times the work."""
+    eightfold: bool = False
+    """Average the answers to windows laid in all eight ways (``--tta``): eight times the work."""
 
     def said(self) -> list[str]:
         """Return the choices that shape the result, as ``name value``, without those left to the defaults."""
         reading = self.reading
         choices = {name: reading.options.get(name) for name in ("bands", "nodata", "src_crs")}
         choices |= {"resolution": None if reading.resolution == "auto" else reading.resolution}
-        choices |= {"bounds": reading.bounds, "aoi": reading.aoi and reading.aoi.name, "tta": self.flips or None}
+        choices |= {"bounds": reading.bounds, "aoi": reading.aoi and reading.aoi.name, "tta": self.eightfold or None}
         return [f"{name} {value}" for name, value in choices.items() if value is not None]
 
 
