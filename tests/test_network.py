@@ -39,8 +39,6 @@ SPECS = [
     (NetworkSpec(2, 3, (4, 6, 6, 4), 1, kind="fcn"), (0.0, 1.0)),
 ]
 NAMES = [f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands" for s, _ in SPECS]
-    f"{spec.kind}, {len(spec.widths)} levels, {spec.convolutions} convolutions, {spec.bands} bands" for spec, _ in SPECS
-]
 
 
 def pixels_for(model, height, width, seed=0):

@@ -1,0 +1,206 @@
+"""From scenes with polygons to a model of one's own; heads that are carried over, calibration, the page of a run."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import torch
+from affine import Affine
+from click.testing import CliRunner
+
+from geoseg.cli.main import geoseg
+from geoseg.errors import UsageError
+from geoseg.labels.labelled import LabelKey, LabelledImage
+from geoseg.learn.begin import beginning
+from geoseg.learn.calibrate import best_temperature, temperature_of
+from geoseg.learn.device import device_named
+from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.train import _choices, class_weights, reweighted
+from geoseg.model.file import load_model, save_model
+from geoseg.model.network import NetworkSpec
+from geoseg.model.torch_unet import UNet
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+
+ORIGIN = 350_000.0, 3_056_000.0
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    """Return a scene of bright houses on dark ground in two touching tiles, and their footprints in degrees."""
+    folder = tmp_path_factory.mktemp("town")
+    random = np.random.default_rng(0)
+    houses = [(int(r), int(c)) for r in range(4, 150, 20) for c in range(4, 250, 22)]
+    picture = random.normal(60, 8, (3, 160, 256))
+    for row, col in houses:
+        picture[:, row : row + 10, col : col + 12] += 120
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    x, y = ORIGIN
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": "EPSG:32645", "height": 160, "width": 128}
+    (folder / "tiles").mkdir()
+    for i in range(2):
+        at = Affine(1, 0, x + 128 * i, 0, -1, y)
+        with rasterio.open(folder / f"tiles/{i}.tif", "w", transform=at, **profile) as file:
+            file.write(picture[:, :, 128 * i : 128 * (i + 1)])
+    boxes = [shapely.box(x + c, y - r - 10, x + c + 12, y - r) for r, c in houses]
+    boxes += [shapely.box(x, y - 1, x + 1, y), shapely.box(x + 255, y - 160, x + 256, y - 159)]
+    frame = geopandas.GeoDataFrame(geometry=boxes, crs="EPSG:32645").to_crs("EPSG:4326")
+    frame.to_file(folder / "houses.geojson")
+    return folder
+
+
+def run(*given):
+    return CliRunner().invoke(geoseg, ["train", *map(str, given)], catch_exceptions=False)
+
+
+def test_scenes_and_footprints_become_a_model_that_segment_takes(town, tmp_path):
+    out = tmp_path / "houses.safetensors"
+    shown = run(
+        "--scene", town / "tiles", "--labels", town / "houses.geojson", "--class-name", "building", "-o", out,
+        "--steps", 60, "--chip", 64, "--batch", 6, "--width", 4, "--learning-rate", 2e-2, "--check-every", 20,
+        "--color-jitter", 0.3, "--turn", 0.3, "--device", "cpu",
+    )  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    assert "held out from training: the last 1 of 2 images of one scene" in shown.stderr
+    model = load_model(out)
+    assert [(entry.name, entry.layer) for entry in model.card.legend] == [
+        ("building", "buildings"),
+        ("background", None),
+    ]
+    (score,) = model.card.scores
+    assert score["classes"]["building"]["iou"] > 0.7
+    assert 0.1 <= model.card.temperature <= 10
+    assert model.card.resolution_m == pytest.approx(1, rel=1e-3)
+    layers = tmp_path / "map.gpkg"
+    given = ["segment", str(town / "tiles/1.tif"), "--model", str(out), "--out", str(layers), "--device", "cpu"]
+    assert CliRunner().invoke(geoseg, given, catch_exceptions=False).exit_code == 0
+    frame = geopandas.read_file(layers, layer="buildings")
+    assert 20 < len(frame) < 60
+    assert frame.area_m2.median() == pytest.approx(120, rel=0.25)
+
+    folder = out.with_name(out.name + ".run")
+    records = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [20, 40, 60]
+    page = (folder / "index.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "After 60 steps" in page
+    assert page.count("data:image/png") == 2
+    for name in ("curves.png", "samples.png"):
+        with rasterio.open(folder / name) as picture:
+            assert min(picture.shape) > 100
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ((), "nothing to learn from"),
+        (("--scene", "a.tif"), "--scene and --labels go together"),
+        (("--labels", "a.gpkg"), "--scene and --labels go together"),
+        (("--scene", "a.tif", "--labels", "a.gpkg", "--elsewhere", "unknown"), "--elsewhere unknown"),
+        (("somewhere", "--loss", "dice"), "--loss dice"),
+    ],
+)
+def test_flags_that_make_no_sense_together(tmp_path, given, sentence):
+    shown = run(*given, "-o", tmp_path / "m.safetensors")
+    assert shown.exit_code == 2
+    assert sentence in shown.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_devices_that_are_not_there():
+    assert device_named("cpu") == "cpu"
+    for name in ("gpu", "cuda:99", "mps", ""):
+        with pytest.raises(UsageError, match="--device"):
+            device_named(name)
+
+
+# ---- heads
+
+
+def test_a_head_is_carried_over_by_name(make_model):
+    model = make_model(NetworkSpec(3, 5, (4, 8)))
+    legend = Legend(
+        (MapClass(1, "background", None, "#000001", "#000001"), MapClass(2, "water", "water", "#000002", "#000002"))
+    )
+    spec, weights = beginning(model, legend)
+    assert spec == NetworkSpec(3, 2, (4, 8))
+    before = model.weights["head.weight"]
+    np.testing.assert_array_equal(weights["head.weight"][1], before[2])
+    np.testing.assert_allclose(weights["head.weight"][0], before[[0, 1, 3, 4]].mean(0), rtol=1e-6)
+    assert weights["head.bias"].shape == (2,)
+    same, kept = beginning(model, model.card.legend)
+    assert same == model.card.network
+    for name, tensor in kept.items():
+        np.testing.assert_array_equal(tensor, model.weights[name])
+
+
+# ---- calibration
+
+
+@pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
+def test_the_temperature_that_made_the_labels_is_found(truth):
+    random = torch.Generator().manual_seed(0)
+    scores = torch.randn(40_000, 4, generator=random) * 3
+    target = torch.multinomial((scores / truth).softmax(1), 1, generator=random)[:, 0]
+    assert best_temperature(scores, target) == pytest.approx(truth, rel=0.05)
+
+
+def test_only_certain_labels_calibrate():
+    spec = NetworkSpec(3, 5, (2, 4))
+    key = LabelKey(DEFAULT_LEGEND, {200: ("road", "land")})
+    image = LabelledImage("a", "g", np.zeros((3, 20, 30), np.uint8), np.full((20, 30), 200, np.uint8))
+    lesson = Lesson(key, [], [image], (0.0,) * 3, (1.0,) * 3)
+    assert temperature_of(spec, UNet(spec).state_dict(), lesson) == 1.0
+
+
+def test_a_card_without_a_temperature_is_one_of_before_it_was_measured(tmp_path, make_model):
+    model = make_model(NetworkSpec(3, 5, (4, 8)))
+    from dataclasses import replace
+
+    from geoseg.model.card import card_from_json, card_to_json
+
+    plain = json.loads(json.dumps(card_to_json(replace(model.card, temperature=1.7))))
+    assert card_from_json(plain).temperature == 1.7
+    del plain["temperature"]
+    assert card_from_json(plain).temperature == 1.0
+    path = tmp_path / "warm.safetensors"
+    save_model(path, replace(model.card, temperature=1.7), model.weights)
+    assert load_model(path).card.temperature == 1.7
+
+
+# ---- weights of classes, and borders
+
+
+def test_weights_are_powers_of_shares_and_can_be_taken_back():
+    labels = np.repeat(np.array([1, 2, 5], np.uint8), (1, 4, 95))[None]
+    image = LabelledImage("a", "g", np.zeros((3, *labels.shape), np.uint8), labels)
+    lesson = Lesson(LabelKey(DEFAULT_LEGEND), [image], [], (0.0,) * 3, (1.0,) * 3)
+    weight = class_weights(lesson, 0.5)
+    assert weight.mean() == pytest.approx(1)
+    assert float(weight[1] / weight[4]) == pytest.approx((95 / 4) ** 0.5, rel=1e-4)
+    assert float(weight[2] / weight[4]) == pytest.approx(5), "never more than five times the smallest"
+    assert class_weights(lesson, 0.0).tolist() == [1.0] * 5
+    state = {"head.bias": torch.arange(5.0)}
+    there = reweighted(state, weight)
+    assert torch.allclose(reweighted(there, 1 / weight)["head.bias"], state["head.bias"], atol=1e-6)
+
+
+def test_beside_a_border_either_class_is_right():
+    labels = torch.ones(1, 6, 8, dtype=torch.uint8)
+    labels[:, :, 4:] = 5
+    allowed = torch.from_numpy(LabelKey(DEFAULT_LEGEND).allowed())
+    strict, loose = (_choices(labels, allowed, tolerance) for tolerance in (0, 1))
+    assert (strict.sum(1) == 1).all()
+    assert loose[0, 0, 0].tolist() == [True] * 5 + [False] * 3
+    assert loose[0, 4, 0].tolist() == [False] * 3 + [True] * 5
+    assert (loose[0, 1:4] == 0).all()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"loss": "dice"}, {"check_every": 0}])
+def test_recipes_that_make_no_sense(wrong):
+    with pytest.raises(UsageError):
+        Recipe(**wrong)
