@@ -61,7 +61,11 @@ _MATERIAL = (
         "patches (a leaky score, and the output says so); or nothing.",
     ),
     click.option(
-        "--demo-scenes", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Made-up scenes to mix in."
+        "--demo-scenes",
+        type=click.IntRange(0, 10_000),
+        default=0,
+        show_default=True,
+        help="Made-up scenes of all climates to mix in.",
     ),
 )
 

@@ -43,6 +43,7 @@ class Material:
     """Ground pixel to learn at: that of the dataset's images, and what scenes are resampled to. None: that of the
     model to begin with, else the scenes' own, else 1."""
     demo_scenes: int = 0
+    """Made-up scenes to add, of all climates in turn."""
     hold_out: tuple[str, ...] = ()
     """Groups (tiles) or single images (``Tile 1/image_part_003``) that are scored on and never trained on."""
     how: How = "auto"
@@ -110,7 +111,7 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         raise InputError(f"{wanted.name}: not one labelled pixel, so there is nothing to learn")
     if told.text:
         note(f"held out from training: {told.text}")
-    learned += demo_images(wanted.demo_scenes)
+    learned += demo_images(wanted.demo_scenes, climates=True)
     return Gathered(key, learned, held_out, told.text, resolution)
 
 
