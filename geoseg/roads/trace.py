@@ -12,7 +12,7 @@ from geoseg.roads.places import Place, place_of
 from geoseg.roads.prune import settle
 from geoseg.roads.scale import Scale
 from geoseg.roads.thin import BELT, Thinning
-from geoseg.vocabulary import Lines
+from geoseg.roads.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,23 +32,31 @@ class Centerlines:
     depend on the strips that rows come in.
     """
 
-    def __init__(self, grid: Grid, value: int, belt: int = BELT) -> None:
+    def __init__(self, grid: Grid, value: int, building: int | None = None, belt: int = BELT) -> None:
+        """Begin.
+
+        Args:
+            grid: where the pixels lie.
+            value: the class of roads.
+            building: the class of buildings, if the map knows them.
+            belt: working rows that are thinned at once.
+        """
         self._grid = grid
         self._scale = Scale.of(grid)
-        self._thinning = Thinning(value, grid.width, self._scale, belt)
+        self._thinning = Thinning(value, grid.width, self._scale, belt, building)
         self._network = Network(self._scale)
         self._settled: list[Pixel] = []
         self._places: dict[Pixel, Place] = {}
 
-    def add(self, runs: Runs) -> Iterator[Lines]:
+    def add(self, runs: Runs) -> Iterator[Traced]:
         """Take the next rows and yield the lines that are complete with them."""
         yield from map(self._lines, self._thinning.add(runs))
 
-    def finish(self) -> Iterator[Lines]:
+    def finish(self) -> Iterator[Traced]:
         """Yield what is left once all rows have come."""
         yield from map(self._lines, self._thinning.finish())
 
-    def _lines(self, skeleton: Skeleton) -> Lines:
+    def _lines(self, skeleton: Skeleton) -> Traced:
         network, places = self._network, self._places
         network.add(skeleton)
         self._settled += settle(network)
@@ -62,10 +70,12 @@ class Centerlines:
         )
         edges = [network.take(number) for _, number in finished]
         drawing = [(edge, places[edge.nodes[0]], places[edge.nodes[1]]) for edge in edges]
-        lines = drawn(drawing, self._grid, self._scale)
+        links = [link for pixel in sorted(ready) for link in places[pixel].links]
+        lines = drawn(drawing, links, self._grid, self._scale)
         for pixel in [pixel for pixel in places if not network.nodes[pixel].edges]:
             del places[pixel], network.nodes[pixel]
         # A piece by itself must be clearly longer than wide, or it is a yard, not a road.
-        alone = np.array([one is not other and one.radius_m == other.radius_m == 0 for _, one, other in drawing], bool)
+        alone = np.array([one is not other and one.is_end and other.is_end for _, one, other in drawing], bool)
+        alone = np.append(alone, np.zeros(len(links), bool))
         kept = ~alone | (lines.length_m >= _SLENDER * lines.width_m)
-        return Lines(lines.geometry[kept], lines.width_m[kept], lines.length_m[kept])
+        return Traced(lines.geometry[kept], lines.width_m[kept], lines.length_m[kept], lines.clings[kept])

@@ -15,10 +15,12 @@ import shapely
 
 from geoseg.roads.scale import Scale
 from geoseg.roads.streets import Spot, Streets
+from geoseg.roads.walled import walled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geoseg.roads.traced import Traced
     from geoseg.vocabulary import Grid, Lines
 
 YARD_M2 = 2500.0
@@ -31,7 +33,7 @@ _WAY_IN_M = 100.0  # unless it is longer than this, twice a yard's side
 _CURLED = 1.5  # a dead end within a yard's area and so much longer than its extent goes around; an L's is at most 1.42
 
 
-def without_yards(lines: Lines, grid: Grid) -> Lines:
+def without_yards(lines: Traced, grid: Grid) -> Lines:
     """Return the lines of a scene without those of yards; the nodes that only these made are gone, too.
 
     Args:
@@ -39,6 +41,7 @@ def without_yards(lines: Lines, grid: Grid) -> Lines:
         grid: where the scene's pixels lie. What ends at its frame goes on.
     """
     survey = _Survey(Streets.of(lines), grid)
+    survey.take_walled()
     around = set(survey.streets.lines)
     fresh = around
     while fresh:
@@ -60,6 +63,15 @@ class _Survey:
         self._pixel = np.array((scale.width_m, scale.height_m)) / scale.factor
         self._size = np.array((grid.width, grid.height))
         self._frame = {spot for spot in streets.nodes if self._is_at_frame(spot)}
+
+    def take_walled(self) -> None:
+        """Take out ways around single buildings, until there are none."""
+        found = True
+        while found:
+            found = False
+            for numbers in walled(self.streets, self._frame, self._m2**0.5):
+                self.streets.take(numbers)
+                found = True
 
     def take_stubs(self, among: set[int]) -> set[int]:
         """Take out dead ends hardly longer than wide; return lines that it made."""
