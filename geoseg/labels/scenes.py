@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyproj
 import shapely
 
 from geoseg.errors import InputError, UsageError
@@ -111,7 +110,7 @@ def _with_polygons(
     placed, seen = [], []
     for path in scenes:
         with open_scene(path, read) as scene:
-            seen.append(_bounds(str(path), scene.grid))
+            seen.append(Outline.of_grid(str(path), scene.grid))
             covered = shapely.intersection(outline.on(scene.grid), _frame(scene.grid))
             if covered.area == 0:
                 continue
@@ -121,21 +120,18 @@ def _with_polygons(
             for note in scene.notes:
                 tell(f"{path}: {note}")
     if not placed:
-        raise InputError(
-            f"{labels}: shares no ground with {scenes[0]} ({_bounds_of(outline)}; {seen[0]}), "
-            "expected labels of the scene; check their CRSs with: geoseg info"
-        )
+        raise _apart(outline, seen[0])
     return placed
 
 
 def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Callable[[str], None]) -> list[PlacedImage]:
-    placed, seen = [], ""
+    placed, seen = [], []
     with open_raster(labels) as dataset:
         classes = RasterMap(str(labels), dataset)
         synonyms = Synonyms.of(classes.classes.values())
         for path in scenes:
             with open_scene(path, read) as scene:
-                seen = seen or _bounds(str(path), scene.grid)
+                seen.append(Outline.of_grid(str(path), scene.grid))
                 with classes.onto(scene.grid) as rows:
                     codes = rows(scene.grid.whole)
                 if (codes == NOTHING).all():
@@ -151,10 +147,7 @@ def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Call
                 for note in scene.notes:
                     tell(f"{path}: {note}")
         if not placed:
-            raise InputError(
-                f"{labels}: shares no ground with {scenes[0]} ({_bounds_of(classes.outline)}; {seen}), "
-                "expected labels of the scene; check their CRSs with: geoseg info"
-            )
+            raise _apart(classes.outline, seen[0])
     return placed
 
 
@@ -190,18 +183,12 @@ def _inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
     return inside > 0
 
 
-def _bounds(name: str, grid: Grid) -> str:
-    height, width = grid.shape
-    corners = [grid.transform @ xy for xy in ((0, 0), (width, 0), (width, height), (0, height))]
-    return _bounds_of(Outline(name, pyproj.CRS.from_wkt(grid.crs), np.array(corners, np.float64)))
-
-
-def _bounds_of(outline: Outline) -> str:
-    """Return what a map covers in its own CRS, as left, bottom, right, top."""
-    bounds = (*outline.corners.min(0), *outline.corners.max(0))
-    code = outline.crs.to_authority()
-    place = ", ".join(f"{value:.10g}" for value in bounds)
-    return f"{outline.name} lies at {place} in {':'.join(code) if code else outline.crs.name}"
+def _apart(labels: Outline, scene: Outline) -> InputError:
+    places = "; ".join(f"{one.name} lies at {one.place}" for one in (labels, scene))
+    return InputError(
+        f"{labels.name}: shares no ground with {scene.name} ({places}), expected labels of the scene; "
+        "check their CRSs with: geoseg info"
+    )
 
 
 def paired(scenes: Sequence[Path], labels: Sequence[Path]) -> list[ScenePair]:

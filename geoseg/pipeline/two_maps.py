@@ -12,7 +12,7 @@ import shapely
 
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scores.common_ground import Outline, grid_over
+from geoseg.scores.common_ground import grid_over
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap, burned
 from geoseg.scores.named_polygons import VECTOR_ENDINGS, read_named_polygons
 from geoseg.scores.same_classes import MapNames, Synonyms
@@ -252,17 +252,10 @@ def _window_of(shared: shapely.Geometry, grid: Grid) -> Window:
 
 
 def _apart(predicted: RasterMap | PolygonMap, reference: RasterMap | PolygonMap) -> InputError:
-    places = [f"{one.name} lies at {_place(one.outline)}" for one in (predicted, reference)]
+    places = [
+        f"{one.name} lies at {one.outline.place if one.outline else 'no place'}" for one in (predicted, reference)
+    ]
     return InputError(
         f"{predicted.name}: shares no ground with the reference ({'; '.join(places)}), expected maps of "
         "one place; check their CRSs with: geoseg info"
     )
-
-
-def _place(outline: Outline | None) -> str:
-    """Return the bounds of a map in its own CRS, as left, bottom, right, top."""
-    if outline is None:
-        return "no place"
-    bounds = (*outline.corners.min(0), *outline.corners.max(0))
-    code = outline.crs.to_authority()
-    return f"{', '.join(f'{v:.10g}' for v in bounds)} in {':'.join(code) if code else outline.crs.name}"

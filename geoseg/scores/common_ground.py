@@ -36,6 +36,19 @@ class Outline:
     corners: NDArray[np.float64]
     """Shape (4, 2), x and y, going round."""
 
+    @classmethod
+    def of_grid(cls, name: str, grid: Grid) -> Outline:
+        """Return the outline of all pixels of a grid."""
+        corners = [grid.transform @ xy for xy in ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))]
+        return cls(name, pyproj.CRS.from_wkt(grid.crs), np.array(corners, np.float64))
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for messages: left, bottom, right, top in its own CRS."""
+        bounds = (*self.corners.min(0), *self.corners.max(0))
+        code = self.crs.to_authority()
+        return f"{', '.join(f'{v:.10g}' for v in bounds)} in {':'.join(code) if code else self.crs.name}"
+
     def on(self, grid: Grid) -> shapely.Geometry:
         """Return the outline as a polygon in the column and row coordinates of a grid; may be empty."""
         box = shapely.Polygon(self.corners)

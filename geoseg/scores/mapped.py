@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyproj
 import shapely
 from affine import Affine
 from rasterio._err import CPLE_BaseError
@@ -82,9 +81,7 @@ class RasterMap:
     @property
     def outline(self) -> Outline:
         """The ground under all pixels."""
-        height, width = self.grid.shape
-        corners = [self.grid.transform @ xy for xy in ((0, 0), (width, 0), (width, height), (0, height))]
-        return Outline(self.name, pyproj.CRS.from_wkt(self.grid.crs), np.array(corners, np.float64))
+        return Outline.of_grid(self.name, self.grid)
 
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[_Rows]:
