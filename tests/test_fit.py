@@ -94,6 +94,22 @@ def test_scenes_and_footprints_become_a_model_that_segment_takes(town, tmp_path)
             assert min(picture.shape) > 100
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_cuda_device_learns_the_same_and_takes_over_a_run(town, tmp_path):
+    given = ["--scene", town / "tiles", "--labels", town / "houses.geojson", "--class-name", "building", "--chip", 64]
+    given += ["--batch", 6, "--width", 4, "--learning-rate", 2e-2, "--check-every", 20, "--steps", 60]
+    ious = []
+    for device in ("cpu", "cuda"):
+        out = tmp_path / f"{device}.safetensors"
+        assert run(*given, "--device", device, "-o", out).exit_code == 0
+        ious.append(load_model(out).card.scores[0]["classes"]["building"]["iou"])
+        state = torch.load(f"{out}.run/last.pt", weights_only=True, map_location="cpu")
+        assert state["step"] == 60
+    assert abs(ious[0] - ious[1]) < 0.15
+    (tmp_path / "cpu.safetensors").unlink()
+    assert run(*given, "--device", "cuda", "-o", tmp_path / "cpu.safetensors").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -72,6 +72,7 @@ class Impression:
             return []
         doubt = (
             f"model {card.name} may not suit this scene: {', and '.join(doubts)}; "
-            "check the result, or fine-tune: geoseg train LABELLED --init default --out mine.safetensors"
+            "check the result, or fine-tune: "
+            "geoseg train --init default --scene SCENE --labels LABELS --out mine.safetensors"
         )
         return [doubt]
