@@ -51,8 +51,7 @@ def traced(classes, *, belt=1024, strip=10_000, grid=None, building=None):
     for row in range(0, len(classes), strip):
         found += tracing.add(Runs.of(np.ascontiguousarray(classes[row : row + strip])))
     found += tracing.finish()
-    names = ("geometry", "width_m", "length_m", "clings")
-    return Traced(*(np.concatenate([getattr(f, n) for f in found]) for n in names))
+    return Traced.of(found)
 
 
 def painted(shape, roads):
@@ -361,6 +360,71 @@ def test_a_turning_loop_leaves_its_street():
     found = kept(painted((220, 300), [(STREET, 9), (loop, 6), (shapely.LineString([(150, 62), (150, 150)]), 6)]))
     assert len(found) == 3
     assert min(line.bounds[1] for line in found) == pytest.approx(62, abs=6)
+
+
+def with_nodata(classes, *holes):
+    """Return classes that are not known within holes, which are given by left, top, right and bottom."""
+    classes = classes.copy()
+    for left, top, right, bottom in holes:
+        classes[top:bottom, left:right] = 0
+    return classes
+
+
+@pytest.mark.parametrize(("reach", "left"), [(195, 1), (180, 0)])
+def test_a_short_street_by_itself_stays_where_it_goes_on_at_nodata(reach, left):
+    street = shapely.LineString([(150, 60), (reach, 60)])
+    assert len(kept(with_nodata(painted((120, 300), [(street, 5)]), (190, 20, 250, 100)))) == left
+
+
+@pytest.mark.parametrize(("top", "left"), [(70, 1), (85, 3)])
+def test_a_narrow_side_street_stays_where_it_goes_on_at_nodata(top, left):
+    way = shapely.LineString([(200.5, 80), (200.5, 150)])
+    classes = painted((220, 300), [(STREET, 9), (way, 3)])
+    assert len(kept(with_nodata(classes, (180, 40, 220, top)))) == left
+
+
+@pytest.mark.parametrize("angle", [20, 45, 70])
+def test_streets_that_nodata_cuts_askew_go_on(angle):
+    street = shapely.LineString([(0, 60), (300, 60)])
+    classes = painted((120, 300), [(street, 8)])
+    row, col = np.indices(classes.shape)
+    classes[(col - 60) * np.sin(np.radians(angle)) < (row - 60) * np.cos(np.radians(angle))] = 0
+    classes[:, 100:] = 0
+    lines = traced(classes)
+    assert len(lines.geometry) == 1
+    assert lines.cut.tolist() == [[True, True, True]]
+    assert len(without_yards(lines, grid_of(classes)).geometry) == 1
+
+
+def test_only_ends_at_nodata_are_cut():
+    classes = with_nodata(painted((220, 300), [(shapely.LineString([(60, 100), (240, 100)]), 8)]), (200, 50, 250, 150))
+    lines = traced(classes)
+    begins, ends, anywhere = lines.cut[0]
+    assert anywhere
+    assert begins != ends
+    assert not traced(with_nodata(classes, (0, 130, 300, 220))).cut[0, :2].all(), "nodata beside it cuts nothing off"
+
+
+@pytest.mark.parametrize(("hole", "count"), [((0, 0, 1, 1), 1), ((100, 40, 200, 78), 4)])
+def test_a_ring_that_nodata_touches_may_be_met_there(hole, count):
+    yard = [box(120, 80, 160, 120), shapely.LineString([(140, 120), (140, 150)])]
+    classes = painted((220, 300), [(STREET, 9), *((part, 6) for part in yard)])
+    assert len(kept(with_nodata(classes, hole))) == count
+
+
+def test_belts_do_not_tell_where_nodata_cuts(monkeypatch):
+    monkeypatch.setattr("geoseg.roads.thin._WINDOW", 150)
+    classes = town(seed=1)
+    row, col = np.indices(classes.shape)
+    classes[2 * row + col > 900] = 0
+    classes[90:140, 100:210] = 0
+    whole = traced(classes, belt=100_000)
+    assert whole.cut[:, :2].sum() > 3
+    order = np.argsort(shapely.to_wkb(whole.geometry))
+    for belt in (97, 210):
+        found = traced(classes, belt=belt)
+        assert bytes_of(found) == bytes_of(whole)
+        assert found.cut[np.argsort(shapely.to_wkb(found.geometry))].tolist() == whole.cut[order].tolist()
 
 
 BUILDING = 1

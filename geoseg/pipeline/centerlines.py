@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geoseg.errors import UsageError
 from geoseg.layers.centerlines import LAYER, append_lines, line_records
 from geoseg.layers.vector import driver_of
@@ -80,9 +78,7 @@ class CenterlineLayer:
         from geoseg.roads.traced import Traced
         from geoseg.roads.yards import without_yards
 
-        columns = ("geometry", "width_m", "length_m", "clings")
-        traced = Traced(*(np.concatenate([getattr(some, name) for some in self._lines]) for name in columns))
-        lines = without_yards(traced, self._grid)
+        lines = without_yards(Traced.of(self._lines), self._grid)
         if self._border is not None:
             lines = clipped_lines(lines, self._border, self._grid)
         append_lines(path, line_records(lines), self._grid.crs)

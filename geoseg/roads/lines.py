@@ -63,7 +63,10 @@ def drawn(edges: Iterable[tuple[Edge, Place, Place]], links: Iterable[Link], gri
 
     ground = shapely.transform(plane, place)
     clings = np.array([edge.near[:, 9].mean() for edge, *_ in ready] + [0.0] * len(pieces), np.float64)
-    return Traced(ground, width, Ruler.of(grid).lengths(ground), clings)
+    cut = np.zeros((len(plane), 3), np.bool_)
+    for number, (edge, *_) in enumerate(ready):
+        cut[number] = edge.near[0, 10], edge.near[-1, 10], edge.near[:, 10].any()
+    return Traced(ground, width, Ruler.of(grid).lengths(ground), clings, cut)
 
 
 def _forward(edge: Edge, begin: Place, end: Place) -> tuple[Edge, Place, Place]:

@@ -33,7 +33,7 @@ class Edge:
     pixels: NDArray[np.int64]
     """Shape (n, 2), rows and columns."""
     near: NDArray[np.float32]
-    """Shape (n, 10), see `geoseg.roads.thin.Skeleton`."""
+    """Shape (n, 11), see `geoseg.roads.thin.Skeleton`."""
     length_m: float
     lasting: bool | None = None
     """Whether it is too long to be noise; None while that is not known. What a lasting edge becomes part of lasts."""

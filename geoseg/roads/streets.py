@@ -32,6 +32,8 @@ class Street:
     length_m: float
     clings: float
     """Share along a building on one side only."""
+    is_cut: bool
+    """Whether somewhere along it pixels without data cut off the road."""
 
     @property
     def ends(self) -> tuple[Spot, Spot]:
@@ -46,6 +48,8 @@ class Streets:
     def __init__(self) -> None:
         self.lines: dict[int, Street] = {}
         self.nodes: dict[Spot, list[int]] = {}
+        self.cut: set[Spot] = set()
+        """Where pixels without data cut off roads."""
         self._count = 0
 
     @classmethod
@@ -54,7 +58,10 @@ class Streets:
         found = cls()
         for at in np.argsort(shapely.to_wkb(lines.geometry)).tolist():
             xy = shapely.get_coordinates(lines.geometry[at])
-            found._put(Street(xy, float(lines.width_m[at]), float(lines.length_m[at]), float(lines.clings[at])))
+            width, length, clings = (float(column[at]) for column in (lines.width_m, lines.length_m, lines.clings))
+            street = Street(xy, width, length, clings, bool(lines.cut[at, 2]))
+            found._put(street)
+            found.cut |= {spot for spot, cut in zip(street.ends, lines.cut[at, :2], strict=True) if cut}
         return found
 
     def to_lines(self) -> Lines:
@@ -126,4 +133,5 @@ class Streets:
             (getattr(one, name) * one.length_m + getattr(other, name) * other.length_m) / length
             for name in ("width_m", "clings")
         )
-        return self._put(Street(np.concatenate((first, then[1:])), width, length, clings))
+        xy = np.concatenate((first, then[1:]))
+        return self._put(Street(xy, width, length, clings, one.is_cut or other.is_cut))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.roads.beside import clinging
+from geoseg.roads.beside import clinging, unseen
 from geoseg.roads.lee import thinned
 from geoseg.roads.surface import surface
+from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,9 @@ class Skeleton:
     cols: NDArray[np.int64]
     """Shape (n,)."""
     near: NDArray[np.float32]
-    """Shape (n, 10), metres to the nearest middle of a pixel off the road, of each pixel and those around it; at the
-    end 1 where a road clings to a building, see `geoseg.roads.beside`, else 0."""
+    """Shape (n, 11), metres to the nearest middle of a pixel off the road, of each pixel and those around it; at the
+    end 1 where a road clings to a building, and where pixels without data cut it off, see `geoseg.roads.beside`,
+    else 0."""
     bottom: int
     """Row after the last."""
     last: bool
@@ -49,11 +51,12 @@ class Thinning:
     """Skeletons of belts, as rows come; in memory are the spans of a belt's rows and of those around it."""
 
     def __init__(self, value: int, width: int, scale: Scale, belt: int = BELT, building: int | None = None) -> None:
-        self._values = (value,) if building is None else (value, building)
+        self._values = (value, NODATA) if building is None else (value, NODATA, building)
         self._width = width
         self._scale = scale
         self._belt = belt
-        # Of roads, and of buildings where the map knows them: row, first column, column after the last.
+        # Of roads, of what is not known, and of buildings where the map knows them: row, first column, column after
+        # the last.
         self._spans = [np.empty((0, 3), np.int64) for _ in self._values]
         self._come = 0  # rows
         self._done = 0  # working rows
@@ -90,14 +93,17 @@ class Thinning:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return rows, columns and surroundings of a window's skeleton pixels."""
         row, col = top - _AROUND, left - _AROUND
-        mask, *built = (self._painted(spans, row, bottom + _AROUND, col, right + _AROUND) for spans in self._spans)
+        painted = (self._painted(spans, row, bottom + _AROUND, col, right + _AROUND) for spans in self._spans)
+        mask = next(painted)
         if not mask.any():
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 10), np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 11), np.float32)
+        nodata, *built = painted
         mask, far = surface(mask, self._scale)
         rows, cols = np.nonzero(thinned(mask)[_AROUND : bottom - row, _AROUND : right - col])
         rows, cols = rows + _AROUND, cols + _AROUND
         near = [far[rows + i, cols + j] for i in (-1, 0, 1) for j in (-1, 0, 1)]
         near.append(clinging((rows, cols), far, mask, built[0], self._scale) if built else np.zeros_like(near[0]))
+        near.append(unseen((rows, cols), far, mask, nodata, self._scale))
         return rows + row, cols + col, np.stack(near, axis=1)
 
     def _painted(self, spans: NDArray[np.int64], top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:

@@ -12,13 +12,13 @@ from geoseg.roads.places import Place, place_of
 from geoseg.roads.prune import settle
 from geoseg.roads.scale import Scale
 from geoseg.roads.thin import BELT, Thinning
-from geoseg.roads.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from geoseg.roads.network import Pixel
     from geoseg.roads.thin import Skeleton
+    from geoseg.roads.traced import Traced
     from geoseg.vector.runs import Runs
     from geoseg.vocabulary import Grid
 
@@ -78,4 +78,4 @@ class Centerlines:
         alone = np.array([one is not other and one.is_end and other.is_end for _, one, other in drawing], bool)
         alone = np.append(alone, np.zeros(len(links), bool))
         kept = ~alone | (lines.length_m >= _SLENDER * lines.width_m)
-        return Traced(lines.geometry[kept], lines.width_m[kept], lines.length_m[kept], lines.clings[kept])
+        return lines.chosen(kept)

@@ -26,17 +26,17 @@ _DIRECT = 1.25  # so much longer than the distance between its ends a street is 
 _LOOSE_M = 100.0  # what hangs on a yard and is longer is reached through it
 
 
-def walled(streets: Streets, frame: Collection[Spot], m: float) -> Iterator[list[int]]:
+def walled(streets: Streets, beyond: Collection[Spot], m: float) -> Iterator[list[int]]:
     """Yield lines, each time those of a yard, so far as the ones before have been taken out.
 
     Args:
         streets: all lines of a scene; may change between steps.
-        frame: nodes where lines go on beyond the scene.
+        beyond: nodes where lines go on beyond what is seen.
         m: metres of a unit of the CRS.
     """
     along = {number for number, line in streets.lines.items() if line.clings >= _CLINGS}
     for group in _groups(streets, along):
-        along -= _through(streets, group, frame, m)
+        along -= _through(streets, group, beyond, m)
     for group in _groups(streets, along):
         if not group.issubset(streets.lines):  # joined to others at a yard that was taken out
             continue
@@ -66,10 +66,10 @@ def _joints(streets: Streets, group: set[int]) -> list[Spot]:
     return sorted(spot for spot in spots if any(number not in group for number in streets.nodes[spot]))
 
 
-def _through(streets: Streets, group: set[int], frame: Collection[Spot], m: float) -> set[int]:
+def _through(streets: Streets, group: set[int], beyond: Collection[Spot], m: float) -> set[int]:
     """Return the lines of a group that a street leads through: straight in, about straight along, and straight out."""
     leading = [spot for spot in _joints(streets, group) if _leads_on(streets, spot, group)]
-    leading += sorted({spot for number in group for spot in streets.lines[number].ends if spot in frame})
+    leading += sorted({spot for number in group for spot in streets.lines[number].ends if spot in beyond})
     found: set[int] = set()
     for at, start in enumerate(leading):
         ways = _ways(streets, group, start)

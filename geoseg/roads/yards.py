@@ -38,7 +38,7 @@ def without_yards(lines: Traced, grid: Grid) -> Lines:
 
     Args:
         lines: all centrelines of the scene, in the coordinates of the grid's CRS.
-        grid: where the scene's pixels lie. What ends at its frame goes on.
+        grid: where the scene's pixels lie. What ends at its frame goes on, as does what pixels without data cut off.
     """
     survey = _Survey(Streets.of(lines), grid)
     survey.take_walled()
@@ -62,14 +62,14 @@ class _Survey:
         self._inverse = ~grid.transform
         self._pixel = np.array((scale.width_m, scale.height_m)) / scale.factor
         self._size = np.array((grid.width, grid.height))
-        self._frame = {spot for spot in streets.nodes if self._is_at_frame(spot)}
+        self._beyond = streets.cut | {spot for spot in streets.nodes if self._is_at_frame(spot)}
 
     def take_walled(self) -> None:
         """Take out ways around single buildings, until there are none."""
         found = True
         while found:
             found = False
-            for numbers in walled(self.streets, self._frame, self._m2**0.5):
+            for numbers in walled(self.streets, self._beyond, self._m2**0.5):
                 self.streets.take(numbers)
                 found = True
 
@@ -108,7 +108,7 @@ class _Survey:
         """Take out what is short and joins nothing."""
         for numbers in list(self.streets.components()):
             lines = [self.streets.lines[number] for number in numbers]
-            goes_on = any(spot in self._frame for line in lines for spot in line.ends)
+            goes_on = any(spot in self._beyond for line in lines for spot in line.ends)
             length = sum(line.length_m for line in lines)
             narrow = all(line.width_m < _DRIVEWAY_M for line in lines)
             short = length < (_WAY_IN_M if narrow else _ALONE_M)
@@ -121,7 +121,9 @@ class _Survey:
         spots = _corners(streets, ring)
         hanging = {spot: self._hanging(spot, ring, across_m) for spot in spots}
         joints = [spot for spot in spots if len(streets.nodes[spot]) - 2 > len(hanging[spot])]
-        if len(joints) > 2:
+        # Where pixels without data cut the ring off, another street may join it.
+        known = not any(streets.lines[number].is_cut for number in ring)
+        if len(joints) > (2 if known else 0):
             return set()
         begin = spots.index(joints[0]) if joints else 0
         ring, spots = ring[begin:] + ring[:begin], spots[begin:] + spots[:begin]
@@ -151,7 +153,7 @@ class _Survey:
         """Tell whether a line is a dead end within the scene, and shorter than that."""
         line = self.streets.lines[number]
         ends = [spot for spot in line.ends if len(self.streets.nodes[spot]) == 1]
-        return len(ends) == 1 and ends[0] not in self._frame and line.length_m < length_m
+        return len(ends) == 1 and ends[0] not in self._beyond and line.length_m < length_m
 
     def _is_no_street(self, number: int) -> bool:
         """Tell whether a dead end is a driveway, is hardly longer than wide, or comes back from around a yard."""
