@@ -79,7 +79,7 @@ def main() -> None:
     print(f"NAIP, three chips: building IoU {total[0] / total[1]:.3f}")
     if len(sys.argv) > 3:
         Path(sys.argv[3]).write_bytes(side_by_side({k: np.concatenate(v) for k, v in panels.items()}, height_px=1100))
-    pair = ScenePair(data / "banepa/tiles", data / "banepa/buildings.geojson")
+    pair = ScenePair((data / "banepa/tiles",), data / "banepa/buildings.geojson")
     placed = read_scenes([pair], ReadRequest(), ClassField(one_class="building"), lambda _: None)
     (cluster,) = clusters(placed)
     total = np.zeros(3, np.int64)

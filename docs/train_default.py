@@ -114,7 +114,7 @@ def everything(data: Path, hold_out: list[str], demo_scenes: int) -> Gathered:
 
 def banepa_images(folder: Path) -> Iterator[LabelledImage]:
     """Yield the mosaic of Banepa at each ground resolution."""
-    pair = ScenePair(folder / "tiles", folder / "buildings.geojson")
+    pair = ScenePair((folder / "tiles",), folder / "buildings.geojson")
     for metres in BANEPA_M:
         found = read_scenes([pair], ReadRequest(resolution_m=metres), ClassField(one_class="building"), lambda _: None)
         tiles = in_line(taught(found, DEFAULT_LEGEND, "unknown").images)

@@ -13,10 +13,10 @@ from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
+from geoseg.model.learned import learned_from
 from geoseg.pipeline.answers import ModelRun, answer
 from geoseg.pipeline.evaluate_model import ModelRequest, chosen, evaluate_model
 from geoseg.pipeline.evaluation import WantedScores
-from geoseg.pipeline.learned import learned_from
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
 from geoseg.scores.confusion import Confusion

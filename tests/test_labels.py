@@ -91,11 +91,11 @@ def test_groups_are_tiles_then_names_without_their_numbers(tmp_path):
         write(tmp_path / "flat/images" / f"{name}.png", noise((8, 8)), "PNG")
         write(tmp_path / "flat/masks" / f"{name}.png", classes((8, 8))[None], "PNG")
     groups = {image.name: image.group for image in read_folder(tmp_path / "flat")}
-    assert groups == {"north/north_1": "north", "north/north_2": "north", "south/south_1": "south", "odd": "odd"}
+    assert groups == {"north_1": "north", "north_2": "north", "south_1": "south", "odd": "odd"}
     for number in range(3):
         write(tmp_path / "one/images" / f"a{number}.png", noise((8, 8)), "PNG")
         write(tmp_path / "one/masks" / f"a{number}.png", classes((8, 8))[None], "PNG")
-    assert {image.group for image in read_folder(tmp_path / "one")} == {"a0", "a1", "a2"}
+    assert {image.group for image in read_folder(tmp_path / "one")} == {"a"}
 
 
 def test_a_legend_of_ones_own_and_masks_that_do_not_follow_it(tmp_path):
@@ -145,7 +145,7 @@ def test_polygons_of_any_crs_lie_where_rasterio_puts_them(tmp_path, crs):
     labels = tmp_path / "houses.gpkg"
     frame = geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_crs(crs)
     frame.to_file(labels, layer="buildings")
-    found = gathered(Material(scenes=(ScenePair(scene, labels),), how="none"), None, print)
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print)
     with rasterio.open(scene) as raster:
         expected = rasterize(HOUSES, raster.shape, transform=raster.transform)
         np.testing.assert_array_equal(found.learned[0].pixels, raster.read())
@@ -162,7 +162,7 @@ def test_ground_beyond_the_extent_of_the_labels_is_not_learned(tmp_path):
     scene = write_scene(tmp_path / "scene.tif")
     labels = tmp_path / "houses.geojson"
     geopandas.GeoDataFrame({"class": ["building"] * 2}, geometry=HOUSES[1:3], crs=UTM).to_file(labels)
-    (image,) = gathered(Material(scenes=(ScenePair(scene, labels),), how="none"), None, print).learned
+    (image,) = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print).learned
     outside = np.ones(image.labels.shape, bool)
     outside[20:55, 30:75] = False
     assert (image.labels[outside] == 0).all()
@@ -178,13 +178,13 @@ def test_broken_polygons_are_repaired_and_counted_and_fields_name_classes(tmp_pa
     frame = geopandas.GeoDataFrame({"kind": kinds}, geometry=[bow, square(40, 5, 15), square(0, 60, 20)], crs=UTM)
     frame.to_file(labels, layer="things")
     notes = []
-    wanted = Material(scenes=(ScenePair(scene, labels),), field=ClassField("kind"), how="none")
+    wanted = Material(scenes=(ScenePair((scene,), labels),), field=ClassField("kind"), how="none")
     found = gathered(wanted, None, notes.append)
     assert any("repaired 1 invalid" in note for note in notes)
     assert [entry.name for entry in found.key.legend] == ["building", "road", "orchard", "background"]
     image = found.learned[0]
     assert set(np.unique(image.labels)) == {0, 1, 2, 3, 4}
-    one = Material(scenes=(ScenePair(scene, labels),), field=ClassField(one_class="roof"), how="none")
+    one = Material(scenes=(ScenePair((scene,), labels),), field=ClassField(one_class="roof"), how="none")
     assert [entry.name for entry in gathered(one, None, print).key.legend] == ["roof", "background"]
 
 
@@ -193,10 +193,10 @@ def test_labels_elsewhere_are_refused_with_both_bounds(tmp_path):
     labels = tmp_path / "far.gpkg"
     geopandas.GeoDataFrame(geometry=[square(900, 900, 5)], crs=UTM).to_file(labels, layer="buildings")
     with pytest.raises(InputError, match=r"shares no ground.*far\.gpkg lies at 350900.*scene\.tif lies at 350000"):
-        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
     geopandas.GeoDataFrame(geometry=[], crs=UTM).to_file(labels, layer="buildings", mode="w")
     with pytest.raises(InputError, match=r"far\.gpkg: has no polygons"):
-        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
 
 
 def test_class_rasters_are_labels_on_any_grid(tmp_path):
@@ -210,7 +210,7 @@ def test_class_rasters_are_labels_on_any_grid(tmp_path):
     ]
     with rasterio.open(tmp_path / "classes.tif", "r+") as file:
         file.update_tags(GEOSEG_LEGEND=json.dumps(legend))
-    found = gathered(Material(scenes=(ScenePair(scene, tmp_path / "classes.tif"),), how="none"), None, print)
+    found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "classes.tif"),), how="none"), None, print)
     assert [entry.name for entry in found.key.legend] == ["building", "road", "water"]
     np.testing.assert_array_equal(found.learned[0].labels, truth.repeat(2, 0).repeat(2, 1))
 
@@ -223,7 +223,7 @@ def test_footprints_beside_a_model_of_more_classes(tmp_path, make_model):
     scene = write_scene(tmp_path / "scene.tif")
     labels = tmp_path / "houses.gpkg"
     geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
-    pairs = (ScenePair(scene, labels),)
+    pairs = (ScenePair((scene,), labels),)
     found = gathered(Material(scenes=pairs, elsewhere="unknown", how="none"), card, print)
     assert found.key.legend == card.legend
     allowed = found.key.allowed()[found.learned[0].labels]
@@ -240,13 +240,13 @@ def test_scenes_are_read_at_the_resolution_asked_for(tmp_path):
     scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
     labels = tmp_path / "houses.gpkg"
     geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
-    found = gathered(Material(scenes=(ScenePair(scene, labels),), resolution_m=1.0, how="none"), None, print)
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), resolution_m=1.0, how="none"), None, print)
     assert found.learned[0].labels.shape == (60, 80)
     assert (found.learned[0].labels == 1).sum() == sum(house.area for house in HOUSES)
 
 
 def test_scenes_and_labels_go_together():
-    assert [pair.labels for pair in paired(["a", "b"], ["l"])] == ["l", "l"]
+    assert [(pair.scenes, pair.labels) for pair in paired(["a", "b"], ["l"])] == [(("a", "b"), "l")]
     assert [pair.labels for pair in paired(["a", "b"], ["l", "m"])] == ["l", "m"]
     with pytest.raises(UsageError, match="3 for 2 scenes"):
         paired(["a", "b"], ["l", "m", "n"])
@@ -284,7 +284,7 @@ def tiles_of(tmp_path, rows, cols, size=(20, 24), drift=0.0):
 @pytest.mark.parametrize("drift", [0.0, 1e-4])
 def test_touching_tiles_become_one_image_again(tmp_path, drift):
     folder, labels, whole, houses = tiles_of(tmp_path, 3, 2, drift=drift)
-    found = gathered(Material(scenes=(ScenePair(folder, labels),), how="none"), None, print)
+    found = gathered(Material(scenes=(ScenePair((folder,), labels),), how="none"), None, print)
     (image,) = found.learned
     np.testing.assert_array_equal(image.pixels, whole)
     expected = rasterize(houses, whole.shape[1:], transform=Affine(1, 0, ORIGIN[0], 0, -1, ORIGIN[1]))
@@ -294,13 +294,13 @@ def test_touching_tiles_become_one_image_again(tmp_path, drift):
 def test_a_block_at_the_end_of_touching_tiles_is_held_out(tmp_path):
     folder, labels, whole, _ = tiles_of(tmp_path, 7, 1)
     told = []
-    found = gathered(Material(scenes=(ScenePair(folder, labels),)), None, told.append)
+    found = gathered(Material(scenes=(ScenePair((folder,), labels),)), None, told.append)
     (learned,), (held,) = found.learned, found.held_out
     np.testing.assert_array_equal(learned.pixels, whole[:, :120])
     np.testing.assert_array_equal(held.pixels, whole[:, 120:])
     assert "the last 1 of 7 images of one scene" in found.split
     assert any(found.split in sentence for sentence in told)
-    named = gathered(Material(scenes=(ScenePair(folder, labels),), hold_out=("z70",)), None, print)
+    named = gathered(Material(scenes=(ScenePair((folder,), labels),), hold_out=("z70",)), None, print)
     assert named.held_out[0].name == "z70"
     np.testing.assert_array_equal(named.held_out[0].pixels, whole[:, 40:60])
 
@@ -380,4 +380,152 @@ def test_labels_of_a_single_class_everywhere_teach_nothing(tmp_path):
     labels = tmp_path / "all.gpkg"
     geopandas.GeoDataFrame(geometry=[square(-10, -10, 200)], crs=UTM).to_file(labels, layer="buildings")
     with pytest.raises(InputError, match="all 'building'"):
-        gathered(Material(scenes=(ScenePair(scene, labels),)), None, print)
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
+
+
+# ---- what goes wrong in other people's folders
+
+
+def test_a_raster_without_a_name_for_zero_has_background_there(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    x, y = ORIGIN
+    truth = (classes((60, 80)) > 3).astype(np.uint8)
+    write(tmp_path / "binary.tif", truth[None], crs=UTM, transform=Affine(1, 0, x, 0, -1, y))
+    found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "binary.tif"),), how="none"), None, print)
+    assert [entry.name for entry in found.key.legend] == ["class_1", "background"]
+    np.testing.assert_array_equal(found.learned[0].labels, np.where(truth, 1, 2))
+
+
+def test_names_in_any_script_stay_names(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "l.gpkg"
+    frame = geopandas.GeoDataFrame(
+        {"class": ["طريق", "建物"]}, geometry=[square(0, 0, 20), square(30, 50, 30)], crs=UTM
+    )
+    frame.to_file(labels)
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print)
+    assert {entry.name for entry in found.key.legend} == {"طريق", "建物", "background"}
+
+
+def test_files_of_labels_say_nothing_about_classes_that_they_do_not_name(tmp_path, make_model):
+    """Buildings alone here, roads alone there: bare ground may be a road here, and a building there."""
+    from geoseg.model.network import NetworkSpec
+
+    card = make_model(NetworkSpec(3, 5, (4, 8))).card
+    pairs = []
+    for name, row, layer in (("a", 0, "buildings"), ("b", 5000, "roads")):
+        scene, labels = write_scene(tmp_path / f"{name}.tif", row=row), tmp_path / f"{name}.gpkg"
+        shapes = [square(row, 0, 10), square(row + 50, 70, 10)]
+        geopandas.GeoDataFrame(geometry=shapes, crs=UTM).to_file(labels, layer=layer)
+        pairs.append(ScenePair((scene,), labels))
+    found = gathered(Material(scenes=tuple(pairs), elsewhere="unknown", how="none"), card, print)
+    allowed = found.key.allowed()
+    one, other = (allowed[image.labels[30, 40]] for image in found.learned)
+    assert one.tolist() == [False, True, True, True, True]
+    assert other.tolist() == [True, False, True, True, True]
+
+
+def test_two_pictures_of_one_ground_are_never_on_both_sides(tmp_path):
+    """Two dates, and two pixel sizes: whatever lies under what is held out is not learned from."""
+    for name, pixel, shape in (("a", 1.0, (60, 80)), ("b", 0.5, (120, 160))):
+        write_scene(tmp_path / f"tiles/{name}.tif", shape, pixel=pixel)
+    write_scene(tmp_path / "tiles/c.tif", (60, 80), col=70)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=[*HOUSES, square(58, 148, 2)], crs=UTM).to_file(labels, layer="buildings")
+    wanted = Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), hold_out=("c",), resolution_m=1.0)
+    found = gathered(wanted, None, print)
+    assert [image.name for image in found.held_out] == ["c"]
+    assert {image.group for image in found.learned} == {"a"}
+    for image in found.learned:
+        assert (image.labels[:, 70:80] == 0).all()
+        assert (image.labels[:, :68] > 0).all()
+
+
+def test_the_finest_pixel_is_taken_where_none_is_asked_for(tmp_path):
+    scenes = (write_scene(tmp_path / "a.tif"), write_scene(tmp_path / "b.tif", (120, 160), row=2000, pixel=0.5))
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=[*HOUSES, square(1010, 10, 9)], crs=UTM).to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair(scenes, labels),), how="none"), None, print)
+    assert found.resolution_m == pytest.approx(0.5, rel=1e-3)
+    assert sorted(image.labels.shape for image in found.learned) == [(120, 160), (120, 160)]
+
+
+def test_folders_hold_other_things_too(tmp_path):
+    scene = write_scene(tmp_path / "tiles/a.tif")
+    (tmp_path / "tiles/._a.tif").write_bytes(b"left by a file manager")
+    far = write_scene(tmp_path / "tiles/far.tif", row=9000)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    notes = []
+    found = gathered(Material(scenes=(ScenePair((scene.parent,), labels),), how="none"), None, notes.append)
+    assert [image.name for image in found.learned] == ["a"]
+    assert any(str(far) in note and "left out" in note for note in notes)
+    with pytest.raises(InputError, match=r"ogr2ogr labels\.gpkg houses\.shp"):
+        gathered(Material(scenes=(ScenePair((scene,), tmp_path / "houses.shp"),)), None, print)
+
+
+def test_pictures_of_other_kinds(tmp_path):
+    truth = classes((20, 30))
+    write(tmp_path / "images/a.tif", noise(truth.shape).astype(np.uint16) * 30)
+    write(tmp_path / "masks/a.png", truth[None], "PNG")
+    with pytest.raises(InputError, match="uint16, expected bytes; give it as --scene"):
+        read_folder(tmp_path)
+    (tmp_path / "images/a.tif").unlink()
+    index = classes((20, 30), 1)
+    colors = {int(i): (10 * int(i), 50, 200, 255) for i in range(6)}
+    write(tmp_path / "images/a.png", index[None], "PNG", palette=colors)
+    write(tmp_path / "masks/a.b.png", (6 - truth)[None], "PNG")
+    (image,) = read_folder(tmp_path)
+    np.testing.assert_array_equal(image.pixels[0], index * 10)
+    np.testing.assert_array_equal(image.labels, truth)
+
+
+def test_a_transparent_mask_says_nothing_and_strange_colours_are_told(tmp_path):
+    truth = classes((20, 30))
+    write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
+    alpha = np.full((1, 20, 30), 255, np.uint8)
+    alpha[:, :5] = 0
+    painted = colored(truth)
+    painted[:, 10:14] = 77
+    write(tmp_path / "masks/a.png", np.concatenate([painted, alpha]), "PNG")
+    notes = []
+    (image,) = read_folder(tmp_path, note=notes.append)
+    assert (image.labels[:5] == 0).all()
+    assert (image.labels[10:14] == 0).all()
+    np.testing.assert_array_equal(image.labels[14:], truth[14:])
+    assert len(notes) == 1
+    assert "20% of its pixels have colours" in notes[0]
+
+
+def test_footprints_as_masks_of_one_class_are_refused(tmp_path):
+    write(tmp_path / "images/a.png", noise((20, 30)), "PNG")
+    write(tmp_path / "masks/a.png", (classes((20, 30)) > 3).astype(np.uint8)[None], "PNG")
+    with pytest.raises(InputError, match="all labels say the same"):
+        gathered(Material(tmp_path, how="none"), None, print)
+
+
+def test_large_groups_are_not_held_out_where_there_are_smaller_ones():
+    images = [plain(f"train/{i}", "train") for i in range(18)] + [plain(f"val/{i}", "val") for i in range(2)]
+    for seed in range(6):
+        told = split(images, (), "auto", seed)
+        assert {image.group for image in told.held_out} == {"val"}
+
+
+def test_the_end_that_is_held_out_holds_labels():
+    image = plain("a", "a", (100, 40))
+    image.labels[60:] = 0
+    told = split([image], (), "auto", 0)
+    held = np.count_nonzero(told.held_out[0].labels)
+    assert 0.1 < held / np.count_nonzero(image.labels) < 0.2
+    images = [plain(f"{i}", "g") for i in range(10)]
+    for blank in images[7:]:
+        blank.labels[:] = 0
+    told = split(images, (), "auto", 0)
+    assert np.count_nonzero(told.held_out[0].labels) > 0
+
+
+def test_flags_that_contradict_one_another(tmp_path):
+    with pytest.raises(UsageError, match="--hold-out and --split patch"):
+        Material(tmp_path, hold_out=("a",), how="patch")
+    with pytest.raises(UsageError, match="--legend"):
+        Material(scenes=(ScenePair((tmp_path,), tmp_path),), legend_file=tmp_path)

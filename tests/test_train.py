@@ -141,7 +141,7 @@ def test_both_kinds_of_masks_are_read_as_they_were_painted(dubai):
 
 def test_shares_count_labelled_pixels_only():
     image = LabelledImage("a", "g", np.zeros((3, 2, 4), np.uint8), np.array([[0, 0, 1, 1], [1, 5, 0, 77]], np.uint8))
-    np.testing.assert_allclose(class_shares([image, image], DEFAULT_LEGEND), [3 / 4, 0, 0, 0, 1 / 4])
+    np.testing.assert_allclose(class_shares([image, image], LabelKey(DEFAULT_LEGEND)), [3 / 4, 0, 0, 0, 1 / 4])
 
 
 def test_folders_that_are_no_data_set(tmp_path, dubai):
@@ -452,6 +452,7 @@ def test_init_keeps_network_and_normalization(dubai, tmp_path, make_model):
     assert (card.network, card.mean, card.std) == (begin.network, begin.mean, begin.std)
     assert card.network.widths == (4, 6, 8)
     assert card.training["init"] == str(first)
+    assert card.training["before"]["data"] == begin.training["data"], "what was learned earlier is not forgotten"
     before, after = load_model(first).weights, load_model(second).weights
     apart = max(np.abs(after[name] - before[name]).max() for name in before if ".norm.running" not in name)
     assert 0 < apart < 0.05, "one small step from where it began"
@@ -491,7 +492,7 @@ def test_it_learns_what_is_easy(dubai, tmp_path):
     card = fit(a_request(dubai, out, recipe=recipe, widths=(8, 8), chips=ChipPlan(size=32, batch=6, color=0.3)))
     (score,) = card.scores
     held_out = [image for image in read_folder(dubai) if image.group == "Tile 3"]
-    assert class_shares(held_out, DEFAULT_LEGEND).max() < 0.5, "one class alone would already do well"
+    assert class_shares(held_out, LabelKey(DEFAULT_LEGEND)).max() < 0.5, "one class alone would already do well"
     assert score["pixel_accuracy"] > 0.9
     assert score["mean_iou"] > 0.75
 

@@ -74,7 +74,7 @@ def test_straight_cuts_are_exact_and_mirrored_beyond_the_border(size):
 
 def test_sources_get_their_shares_and_the_rest_goes_by_area():
     def an_image(size, source):
-        return LabelledImage("n", "g", np.zeros((3, size, size), np.uint8), np.zeros((size, size), np.uint8), source)
+        return LabelledImage("n", "g", np.zeros((3, size, size), np.uint8), np.ones((size, size), np.uint8), source)
 
     real, demo = [an_image(8, "images"), an_image(16, "images")], [an_image(99, "demo")] * 3
     found = chances([*real, *demo], {"demo": 0.25, "none": 0.5})

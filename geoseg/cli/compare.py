@@ -46,6 +46,7 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     from geoseg.cli.progress import progress_on
     from geoseg.learn.compare import CompareRequest, compare
     from geoseg.learn.compare_page import to_html, to_text
+    from geoseg.learn.journal import put
     from geoseg.learn.paper import Protocol
 
     protocol = Protocol(flags["epochs"], flags["width"], flags["patches"], seed=flags["seed"])
@@ -53,9 +54,8 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     request = CompareRequest(dataset, Path(out), protocol, flags["hold_out"], losses, flags["device"])
 
     def keep(so_far: Comparison) -> None:
-        text = json.dumps(so_far.to_json(), ensure_ascii=False, indent=1)
-        (request.out / "compare.json").write_text(text, encoding="utf-8")
-        (request.out / "index.html").write_text(to_html(so_far), encoding="utf-8")
+        put(request.out / "compare.json", json.dumps(so_far.to_json(), ensure_ascii=False, indent=1).encode())
+        put(request.out / "index.html", to_html(so_far).encode())
 
     with progress_on(progress, "compare", "step") as meter:
         comparison = compare(request, meter.at, keep)

@@ -25,7 +25,7 @@ Elsewhere = Literal["background", "unknown"]
 BACKGROUND = "background"
 _GREY = "#808080"
 _OTHERWISE = 255
-"""Label value of ground that is of any class but those of the labels; no legend may use it."""
+"""Label value of ground that is of any class but those of its labels, and downwards for other sets of labels."""
 _BARE = 0.001  # of the known ground without a class is enough to need one
 
 
@@ -55,7 +55,7 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
         raise InputError(
             f"{placed[0].image.name}: no label lies on it or the other scenes, expected some to learn from"
         )
-    bare = sum(int(((one.image.labels == NODATA) & one.known).sum()) for one in placed)
+    bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
     if legend is None:
         legend = _legend_of(names, background=gaps)
@@ -65,18 +65,30 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
             f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; name its twin in a --class-field"
         )
     value_of = {entry.name: entry.value for entry in legend}
-    choices = {}
-    rest = value_of.get(BACKGROUND)
-    if rest is None and gaps:
-        others = [entry.name for entry in legend if entry.name not in names]
-        if elsewhere == "background" or not others:
-            raise UsageError(
-                f"the labels leave ground without a class, but the model's classes are {_listed(legend)}, with no "
-                "background among them; say --elsewhere unknown, or leave --init away"
-            )
-        choices, rest = {_OTHERWISE: tuple(others)}, _OTHERWISE
-    key = LabelKey(legend, choices)
-    return Taught(key, [replace(one, image=_relabelled(one, value_of, rest or NODATA)) for one in placed])
+    choices: dict[int, tuple[str, ...]] = {}
+    images = []
+    for one in placed:
+        rest = value_of.get(BACKGROUND)
+        if rest is None and _bare(one).any():
+            # Ground without one of these labels is of any class that they do not name.
+            others = tuple(entry.name for entry in legend if entry.name not in one.names.values())
+            if elsewhere == "background" or not others:
+                raise UsageError(
+                    f"the labels leave ground without a class, but the classes to learn are {_listed(legend)}, with no "
+                    "background among them; say --elsewhere unknown, or leave the model or data set with them away"
+                )
+            known = [value for value, choice in choices.items() if choice == others]
+            rest = known[0] if known else _OTHERWISE - len(choices)
+            choices[rest] = others
+        images.append(replace(one, image=_relabelled(one, value_of, rest or NODATA)))
+    return Taught(LabelKey(legend, choices), images)
+
+
+def _bare(one: PlacedImage) -> NDArray[np.bool_]:
+    """Return which known pixels have no class."""
+    if NODATA in one.names:
+        return np.zeros(one.known.shape, bool)
+    return np.asarray((one.image.labels == NODATA) & one.known)
 
 
 def _relabelled(one: PlacedImage, value_of: dict[str, int], rest: int) -> LabelledImage:
@@ -93,7 +105,8 @@ def _legend_of(names: set[str], *, background: bool) -> Legend:
     known = sorted(names - {BACKGROUND}, key=lambda name: (order.index(name) if name in order else len(order), name))
     numbered = dict(enumerate(known, 1))
     entries = completed("labels", {}, numbered, {}, numbered)
-    classes = [entries[value] for value in numbered]
+    # A name that makes no layer's name, in another script, say, stays the class's.
+    classes = [replace(entries[value], name=name) for value, name in numbered.items()]
     if background or BACKGROUND in names:
         classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
     if len(classes) < 2:

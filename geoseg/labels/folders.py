@@ -16,20 +16,23 @@ from geoseg.labels.masks import read_labels, read_rgb
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 _MASK_FOLDERS = ("masks", "labels")
-_NUMBER = re.compile(r"[ _-]*\d+$")
+_NUMBERS = re.compile(r"(?:[ _-]*\d+)+$")
 
 
-def read_folder(folder: Path, legend: Legend = DEFAULT_LEGEND) -> list[LabelledImage]:
+def read_folder(
+    folder: Path, legend: Legend = DEFAULT_LEGEND, note: Callable[[str], None] = lambda _sentence: None
+) -> list[LabelledImage]:
     """Read every image of a folder that has a mask.
 
     Args:
         folder: of tiles with ``images/`` and ``masks/``, or with these two itself; ``labels/`` goes for masks, too.
         legend: the classes, with the colours or values that they have in the masks.
+        note: called with sentences on masks that hold more than the legend knows.
 
     Raises:
         InputError: the folder has no such images, or an image and its mask differ in size.
@@ -41,7 +44,7 @@ def read_folder(folder: Path, legend: Legend = DEFAULT_LEGEND) -> list[LabelledI
             "or 'Tile N/images/*.jpg' with 'Tile N/masks/*.png'"
         )
     names = _groups([image for image, _ in pairs], folder)
-    return [_read_pair(image, mask, names[image], legend) for image, mask in pairs]
+    return [_read_pair(image, mask, names[image], legend, note) for image, mask in pairs]
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -51,36 +54,28 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
             continue
         for name in _MASK_FOLDERS:
             beside = image.parent.parent / name
-            masks = [
-                path for path in sorted(beside.glob(f"{_literal(image.stem)}.*")) if path.suffix.lower() in _PICTURES
-            ]
+            same = (path for path in sorted(beside.glob("*")) if path.stem == image.stem)
+            masks = [path for path in same if path.suffix.lower() in _PICTURES]
             if masks:
                 yield image, masks[0]
                 break
 
 
 def _groups(images: list[Path], folder: Path) -> dict[Path, str]:
-    """Return the group of each image: its tile, else what its name begins with before a number.
+    """Return the group of each image: its tile, else what its name begins with before any numbers.
 
-    Numbered pictures are likely cut from one scene. Where all have one beginning, each is a group of its own.
+    Pictures that differ by numbers alone are likely cut from one scene.
     """
     groups = {}
     for image in images:
         tile = image.parent.parent
-        groups[image] = tile.name if tile != folder else _NUMBER.sub("", image.stem) or image.stem
-    if len(set(groups.values())) == 1 and len(images) > 1 and images[0].parent.parent == folder:
-        return {image: image.stem for image in images}
+        groups[image] = tile.name if tile != folder else _NUMBERS.sub("", image.stem) or folder.resolve().name
     return groups
 
 
-def _read_pair(image: Path, mask: Path, group: str, legend: Legend) -> LabelledImage:
-    pixels, labels = read_rgb(image), read_labels(mask, legend)
+def _read_pair(image: Path, mask: Path, group: str, legend: Legend, note: Callable[[str], None]) -> LabelledImage:
+    pixels, labels = read_rgb(image), read_labels(mask, legend, note)
     if pixels.shape[1:] != labels.shape:
         raise InputError(f"{mask}: is {labels.shape} pixels, its image is {pixels.shape[1:]}")
-    name = image.stem if group == image.stem else f"{group}/{image.stem}"
+    name = image.stem if image.stem.startswith(group) else f"{group}/{image.stem}"
     return LabelledImage(name, group, pixels, labels)
-
-
-def _literal(text: str) -> str:
-    """Return a pattern that matches a text and nothing else."""
-    return re.sub(r"([\[*?])", r"[\1]", text)

@@ -63,12 +63,20 @@ class LabelKey:
         return table
 
 
-def class_shares(images: Sequence[LabelledImage], legend: Legend) -> NDArray[np.float64]:
-    """Return the share of each class among pixels whose class is known, shape (classes,)."""
-    counts = np.zeros(256, np.int64)
+def class_shares(images: Sequence[LabelledImage], key: LabelKey) -> NDArray[np.float64]:
+    """Return the share of each class among labelled pixels, shape (classes,).
+
+    A pixel that may be of several classes counts for each of them in equal parts.
+    """
+    counts = np.zeros(256, np.float64)
     for image in images:
         counts += np.bincount(image.labels.ravel(), minlength=256)
-    counts[NODATA] = 0
-    of_legend = np.array([counts[entry.value] for entry in legend], np.float64)
-    total = of_legend.sum()
-    return of_legend / total if total > 0 else of_legend
+    allowed = key.allowed()
+    says = ~allowed.all(1)
+    shares = (counts * says) @ (allowed / allowed.sum(1, keepdims=True))
+    return np.asarray(shares / shares.sum() if shares.sum() > 0 else shares)
+
+
+def class_values(legend: Legend) -> NDArray[np.uint8]:
+    """Return the pixel value of each class, shape (classes,)."""
+    return np.array([entry.value for entry in legend], np.uint8)

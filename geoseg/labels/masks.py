@@ -10,9 +10,10 @@ from rasterio.enums import ColorInterp
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.open import open_raster
-from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
+from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 UNLABELLED_COLORS = ("#9B9B9B", "#000000")
 """Colours of no class: the Dubai masks' *Unlabeled*, and their undocumented black."""
 
+_WORTH_SAYING = 0.99
 _KNOWN_SHARE = 0.5  # of a mask's pixels must have a class or be unlabelled, or it is a mask of something else
 
 
-def read_labels(mask: Path, legend: Legend) -> NDArray[np.uint8]:
+def read_labels(mask: Path, legend: Legend, note: Callable[[str], None] = lambda _sentence: None) -> NDArray[np.uint8]:
     """Return the legend values (h, w) of a mask; 0 where it says nothing.
 
     Three bands are colours, those of the legend. One band with a palette of such colours is the same; any other one
@@ -39,28 +41,36 @@ def read_labels(mask: Path, legend: Legend) -> NDArray[np.uint8]:
     table = np.zeros(256, bool)
     table[[NODATA, *(entry.value for entry in legend)]] = True
     known = table[labels]
+    what = "values" if colors is None else "colours"
+    strange = f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
     if known.mean() < _KNOWN_SHARE:
-        what = "values" if colors is None else "colours"
-        raise InputError(
-            f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
-            "name them with --legend FILE"
-        )
+        raise InputError(strange + "name them with --legend FILE")
+    if known.mean() < _WORTH_SAYING:
+        note(strange + "they count as unlabelled, unless --legend FILE names them")
     return np.where(known, labels, np.uint8(NODATA))
 
 
 def _colors(mask: DatasetReader, legend: Legend) -> NDArray[np.uint8] | None:
     """Return the colours (3, h, w) of a mask that tells classes by colour; None where it does so by value."""
     if mask.count >= 3:
-        return np.asarray(mask.read((1, 2, 3)), np.uint8)
+        colors = np.asarray(mask.read((1, 2, 3)), np.uint8)
+        if mask.count > 3 and mask.colorinterp[3] == ColorInterp.alpha:
+            colors[:, mask.read(4) == 0] = 0  # as unlabelled as black
+        return colors
     if mask.colorinterp[0] != ColorInterp.palette:
         return None
-    table = np.zeros((256, 3), np.uint8)
-    for value, color in mask.colormap(1).items():
-        table[value] = color[:3]
-    band = np.asarray(mask.read(1))
+    table, band = _palette(mask), np.asarray(mask.read(1))
     used = {_packed(table[value]) for value in np.unique(band)}
     ours = {int(entry.color[1:], 16) for entry in legend}
     return np.ascontiguousarray(table[band].transpose(2, 0, 1)) if used & ours else None
+
+
+def _palette(picture: DatasetReader) -> NDArray[np.uint8]:
+    """Return red, green and blue of each value, shape (256, 3)."""
+    table = np.zeros((256, 3), np.uint8)
+    for value, color in picture.colormap(1).items():
+        table[value] = color[:3]
+    return table
 
 
 def _by_color(colors: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
@@ -98,9 +108,19 @@ def _packed(colors: NDArray[np.uint8]) -> Any:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Return red, green and blue (3, h, w) of a picture; grey ones and palettes are made so."""
+    """Return red, green and blue (3, h, w) of a picture; grey ones and palettes are made so.
+
+    Raises:
+        InputError: it cannot be read, or holds no bytes.
+    """
     with open_raster(path) as opened:
+        if opened.dtypes[0] != "uint8":
+            raise InputError(
+                f"{path}: holds {opened.dtypes[0]}, expected bytes; give it as --scene, where values are stretched"
+            )
         if opened.count >= 3:
             return np.asarray(opened.read((1, 2, 3)))
-        colors = _colors(opened, DEFAULT_LEGEND)
-        return np.stack([opened.read(1)] * 3) if colors is None else colors
+        band = np.asarray(opened.read(1))
+        if opened.colorinterp[0] != ColorInterp.palette:
+            return np.stack([band] * 3)
+        return np.ascontiguousarray(_palette(opened)[band].transpose(2, 0, 1))

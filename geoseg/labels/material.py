@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from geoseg.errors import InputError, ModelError, UsageError
 from geoseg.labels.classes import Elsewhere, taught
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
-from geoseg.labels.mosaic import clusters, in_line, joined
-from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, read_scenes
+from geoseg.labels.mosaic import clusters, in_line, joined, unseen
+from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
 from geoseg.layers.legend_file import read_legend_file
 from geoseg.scene.reader import ReadRequest
-from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +52,18 @@ class Material:
     """What is held out where nothing is named."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.hold_out and self.how == "patch":
+            raise UsageError("--hold-out and --split patch: name what is held out, or let it be random patches")
+        if self.legend_file is not None and self.dataset is None:
+            raise UsageError("--legend: names the masks of a DATASET; scenes' labels name their classes themselves")
+
     @property
-    def name(self) -> str:
-        """What it is called in a card."""
-        names = [] if self.dataset is None else [self.dataset.name]
-        return ", ".join([*names, *dict.fromkeys(pair.scene.name for pair in self.scenes)])
+    def names(self) -> list[str]:
+        """What its sources are called in a card."""
+        paths = [] if self.dataset is None else [self.dataset]
+        paths += [scene for pair in self.scenes for scene in pair.scenes]
+        return list(dict.fromkeys(path.resolve().name for path in paths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,38 +90,55 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     Raises:
         InputError: images or labels cannot be read.
         UsageError: there is nothing to read, or names that do not exist.
-        ModelError: the model to begin with has other classes than the images.
+        ModelError: the model to begin with reads other bands or values than the images have.
     """
     if wanted.dataset is None and not wanted.scenes:
         raise UsageError("nothing to learn from; give a DATASET folder, or --scene with --labels")
-    if init is not None and wanted.dataset is not None:
+    if init is not None and (wanted.dataset is not None or wanted.demo_scenes):
         _check_pictures(init)
     legend = _legend(wanted, init)
-    images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND)
+    images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND, note)
     key = LabelKey(legend or DEFAULT_LEGEND)
     placed: list[PlacedImage] = []
     resolution = wanted.resolution_m
     if wanted.scenes:
-        resolution = resolution or (init.resolution_m if init else None)
-        read = _reading(init, resolution)
-        found = read_scenes(wanted.scenes, read, wanted.field, note)
+        # Without a word on it all scenes are read at the pixel of the finest one.
+        resolution = resolution or (init.resolution_m if init else None) or finest_pixel(wanted.scenes)
+        found = read_scenes(wanted.scenes, _reading(init, resolution), wanted.field, note)
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
         lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
         key, placed = lesson.key, lesson.images
-        resolution = resolution or _finest(placed)
     in_order = [
         replace(tile, image=replace(tile.image, group=_group(cluster), source=SCENES))
-        for cluster in clusters(placed)
+        for cluster in clusters(placed, same_pixels=False)
         for tile in in_line(cluster)
     ]
     told = split([*images, *(tile.image for tile in in_order)], wanted.hold_out, wanted.how, wanted.seed)
-    learned, held_out = (_joined(part, in_order) for part in (told.learned, told.held_out))
-    if not any((image.labels != NODATA).any() for image in learned):
-        raise InputError(f"{wanted.name}: not one labelled pixel, so there is nothing to learn")
+    apart = unseen(told.learned, told.held_out, in_order)
+    learned, held_out = (_joined(part, in_order) for part in (apart, told.held_out))
+    _check_labels(learned, key, wanted)
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
     return Gathered(key, learned, held_out, told.text, resolution)
+
+
+def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material) -> None:
+    """Refuse images that teach nothing."""
+    said = np.zeros(256, bool)
+    for image in learned:
+        said[np.unique(image.labels)] = True
+    sets = {tuple(row) for row in key.allowed()[said] if not row.all()}
+    names = ", ".join(wanted.names)
+    if not sets:
+        raise InputError(
+            f"{names}: not one labelled pixel is left, so there is nothing to learn; hold out less, or give more labels"
+        )
+    if len(sets) == 1:
+        raise InputError(
+            f"{names}: all labels say the same, so there is nothing to tell apart; give the rest a value or colour of "
+            "its own and name it with --legend, or give footprints as --scene with --labels"
+        )
 
 
 def _legend(wanted: Material, init: ModelCard | None) -> Legend | None:
@@ -144,12 +170,6 @@ def _reading(init: ModelCard | None, resolution: float | None) -> ReadRequest:
     if init is None:
         return ReadRequest(resolution_m=resolution)
     return ReadRequest(init.bands, init.value_range, tuple(init.mean), resolution_m=resolution)
-
-
-def _finest(placed: list[PlacedImage]) -> float:
-    from geoseg.scene.georeference import ground_pixel_m
-
-    return min(sum(ground_pixel_m(tile.grid)) / 2 for tile in placed)
 
 
 def _group(cluster: list[PlacedImage]) -> str:

@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
+from rasterio.features import rasterize
 
+from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
@@ -18,14 +21,22 @@ if TYPE_CHECKING:
 
 _SAME = 0.01  # relative difference of pixel sizes that are the same
 _TOUCH = 1.5  # pixels between tiles that are neighbours
+_SLIVER = 3.0  # pixels that neighbouring tiles may overlap by
 _EMPTY = 4  # times the tiles' area; a joined image would hold more nothing than that
 
 
-def clusters(placed: Sequence[PlacedImage]) -> list[list[PlacedImage]]:
-    """Return the tiles in groups whose members touch, with the same kind of pixels; in order of their first tiles."""
+def clusters(placed: Sequence[PlacedImage], *, same_pixels: bool = True) -> list[list[PlacedImage]]:
+    """Return the tiles in groups whose members touch, in order of their first tiles.
+
+    Args:
+        placed: the tiles.
+        same_pixels: whether they must have the same kind of pixels and not overlap, as tiles of one image do; if not,
+            all that show the same ground are of one group.
+    """
     groups: list[list[PlacedImage]] = []
     for one in placed:
-        near = [group for group in groups if any(_neighbours(one.grid, other.grid) for other in group)]
+        joins = _neighbours if same_pixels else _share_ground
+        near = [group for group in groups if any(joins(one.grid, other.grid) for other in group)]
         joined = [tile for group in near for tile in group] + [one]
         groups = [group for group in groups if not any(group is other for other in near)]
         groups.append(joined)
@@ -43,7 +54,7 @@ def in_line(tiles: Sequence[PlacedImage]) -> list[PlacedImage]:
 def joined(tiles: Sequence[PlacedImage]) -> list[LabelledImage]:
     """Return touching tiles as one image, or as they are where most of that would be empty.
 
-    Pixels between tiles are unlabelled; where tiles overlap, the later one counts.
+    Pixels between tiles are unlabelled; where tiles overlap, the first one counts that knows something.
     """
     first = tiles[0].grid
     places = [_offset(first, tile.grid) for tile in tiles]
@@ -58,7 +69,9 @@ def joined(tiles: Sequence[PlacedImage]) -> list[LabelledImage]:
     labels = np.full((height, width), NODATA, np.uint8)
     for row, col, tile in zip(rows - top, cols - left, tiles, strict=True):
         here = slice(row, row + tile.grid.height), slice(col, col + tile.grid.width)
-        pixels[:, *here], labels[here] = tile.image.pixels, tile.image.labels
+        fresh = labels[here] == NODATA
+        pixels[:, *here] = np.where(fresh, tile.image.pixels, pixels[:, *here])
+        labels[here] = np.where(fresh, tile.image.labels, labels[here])
     name = f"{sample.name} and {len(tiles) - 1} more"
     return [replace(sample, name=name, pixels=pixels, labels=labels)]
 
@@ -79,4 +92,43 @@ def _neighbours(one: Grid, other: Grid) -> bool:
     row, col = _offset(one, other)
     apart_down = max(row - one.height, -row - other.height)
     apart_across = max(col - one.width, -col - other.width)
-    return max(apart_down, apart_across) <= _TOUCH
+    return max(apart_down, apart_across) <= _TOUCH and -max(apart_down, apart_across) <= _SLIVER
+
+
+def _share_ground(one: Grid, other: Grid) -> bool:
+    """Return whether two grids touch or overlap on the ground, whatever their pixels and CRSs."""
+    if one.crs == other.crs:
+        return bool(shapely.distance(_box(one), _box(other)) <= _TOUCH * _pixel(one))
+    return bool(Outline.of_grid("", other).on(one).intersects(shapely.box(0, 0, one.width, one.height)))
+
+
+def _box(grid: Grid) -> shapely.Polygon:
+    return shapely.Polygon(Outline.of_grid("", grid).corners)
+
+
+def _pixel(grid: Grid) -> float:
+    return float(grid.pixel_area**0.5)
+
+
+def unseen(
+    learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage], tiles: Sequence[PlacedImage]
+) -> list[LabelledImage]:
+    """Return what is learned from, unlabelled where it shows the ground of what is held out.
+
+    Args:
+        learned: images to learn from.
+        held_out: images that must not be learned from.
+        tiles: where the images lie; those that lie nowhere are left as they are.
+    """
+    where = {id(tile.image): tile.grid for tile in tiles}
+    kept = [Outline.of_grid("", where[id(image)]) for image in held_out if id(image) in where]
+    result = []
+    for image in learned:
+        grid = where.get(id(image))
+        shadow = shapely.union_all([outline.on(grid) for outline in kept]) if grid and kept else shapely.Polygon()
+        inner = shapely.buffer(shadow, -_SLIVER)
+        if grid is not None and not inner.is_empty and inner.intersects(shapely.box(0, 0, grid.width, grid.height)):
+            hidden = rasterize([(shadow, 1)], grid.shape, fill=0, dtype="uint8") > 0
+            image.labels[hidden] = NODATA  # in place: the pixels were read for this run alone
+        result.append(image)
+    return result

@@ -10,6 +10,7 @@ import shapely
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
+from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
 from geoseg.scene.reader import ReadRequest, open_scene
 from geoseg.scores.common_ground import Outline
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
     from geoseg.scene.reader import Scene
 
+_CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
 _SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 
 
 @dataclass(frozen=True, slots=True)
 class ScenePair:
-    """A scene, or a folder of scenes, and its labels."""
+    """Scenes, or folders of scenes, and their labels."""
 
-    scene: Path
+    scenes: tuple[Path, ...]
     labels: Path
     """Polygons in any CRS, or a class raster."""
 
@@ -55,7 +57,7 @@ class PlacedImage:
     image: LabelledImage
     grid: Grid
     names: Mapping[int, str]
-    """Class name by label code; code 0 is ground within the labels' extent that no class covers."""
+    """Class name by label code; code 0, unless it is named, is ground within the labels' extent without a class."""
     known: NDArray[np.bool_]
     """Shape (height, width): valid pixels within the extent of the labels."""
 
@@ -66,7 +68,7 @@ def read_scenes(
     """Read scenes with their labels burned onto their pixels.
 
     Args:
-        pairs: what to read. A folder stands for every raster in it.
+        pairs: what to read. A folder stands for every raster in it, but for the labels and hidden files.
         read: bands, values and ground pixel that the network wants.
         field: how polygons tell their class.
         tell: called with sentences on what was repaired or left out.
@@ -76,7 +78,12 @@ def read_scenes(
     """
     placed: list[PlacedImage] = []
     for pair in pairs:
-        scenes = list(_scenes(pair.scene))
+        scenes = [scene for path in pair.scenes for scene in _scenes(path, pair.labels)]
+        if pair.labels.suffix.lower() in _CONVERTIBLE:
+            raise InputError(
+                f"{pair.labels}: is no kind of file that labels are read from, expected one of "
+                f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr labels.gpkg {pair.labels.name}"
+            )
         if pair.labels.suffix.lower() in VECTOR_ENDINGS:
             found = _with_polygons(scenes, pair.labels, read, field, tell)
         else:
@@ -85,12 +92,24 @@ def read_scenes(
     return placed
 
 
-def _scenes(path: Path) -> Iterator[Path]:
+def finest_pixel(pairs: Sequence[ScenePair]) -> float:
+    """Return the smallest ground pixel of all scenes, in metres."""
+    pixels = []
+    for pair in pairs:
+        for path in pair.scenes:
+            for scene in _scenes(path, pair.labels):
+                with open_raster(scene) as dataset:
+                    pixels.append(sum(ground_pixel_m(grid_of(dataset))) / 2)
+    return float(min(pixels))
+
+
+def _scenes(path: Path, labels: Path) -> Iterator[Path]:
     """Yield a scene, or those of a folder."""
     if not path.is_dir():
         yield path
         return
-    scenes = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SCENE_ENDINGS]
+    files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file != labels)
+    scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS]
     if not scenes:
         raise InputError(f"{path}: has no rasters, expected scenes such as .tif files")
     yield from scenes
@@ -113,6 +132,7 @@ def _with_polygons(
             seen.append(Outline.of_grid(str(path), scene.grid))
             covered = shapely.intersection(outline.on(scene.grid), _frame(scene.grid))
             if covered.area == 0:
+                tell(f"{path}: no label lies on it, so it is left out")
                 continue
             with burning.onto(scene.grid) as rows:
                 codes = rows(scene.grid.whole).astype(np.uint8)
@@ -135,6 +155,7 @@ def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Call
                 with classes.onto(scene.grid) as rows:
                     codes = rows(scene.grid.whole)
                 if (codes == NOTHING).all():
+                    tell(f"{path}: no label lies on it, so it is left out")
                     continue
                 known = codes != NOTHING
                 names = {
@@ -142,6 +163,7 @@ def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Call
                     if int(value) in classes.classes
                     else f"class_{value}"
                     for value in np.unique(codes[known])
+                    if value != NODATA or NODATA in classes.classes
                 }
                 placed.append(_placed(scene, np.where(known, codes, NODATA).astype(np.uint8), names, known))
                 for note in scene.notes:
@@ -198,9 +220,9 @@ def paired(scenes: Sequence[Path], labels: Sequence[Path]) -> list[ScenePair]:
         UsageError: their numbers do not fit.
     """
     if len(labels) == 1:
-        return [ScenePair(scene, labels[0]) for scene in scenes]
+        return [ScenePair(tuple(scenes), labels[0])]
     if len(labels) != len(scenes):
         raise UsageError(
             f"--labels: {len(labels)} for {len(scenes)} scenes, expected one for all or one for each --scene"
         )
-    return [ScenePair(scene, own) for scene, own in zip(scenes, labels, strict=True)]
+    return [ScenePair((scene,), own) for scene, own in zip(scenes, labels, strict=True)]

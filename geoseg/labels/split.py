@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from geoseg.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from geoseg.labels.labelled import LabelledImage
 
 How = Literal["auto", "patch", "none"]
 """Whole groups, or else a block of the only one; random patches; nothing."""
 
 _ASIDE = 0.15  # of the labelled pixels
+_MOST = 0.4  # of them; a larger group is only held out where there is no smaller one
 _PATCH = 256  # pixels
 LEAKY = "random patches held out, their neighbours learned from: this score is leaky and too good"
 
@@ -75,29 +78,42 @@ def _by_name(images: Sequence[LabelledImage], aside: set[str]) -> Split:
 def _by_group(images: Sequence[LabelledImage], groups: list[str], seed: int) -> Split:
     """Hold out whole groups until they make up enough of the labelled pixels, but never all."""
     size = {group: sum(np.count_nonzero(i.labels) for i in images if i.group == group) for group in groups}
-    wanted = _ASIDE * sum(size.values())
+    total = sum(size.values())
     aside: list[str] = []
     for group in np.random.default_rng(seed).permutation(groups).tolist():
-        if sum(size[one] for one in aside) >= wanted or len(aside) == len(groups) - 1:
+        held = sum(size[one] for one in aside)
+        if held >= _ASIDE * total or len(aside) == len(groups) - 1:
             break
-        aside.append(group)
-    return _by_name(images, set(aside))
+        if size[group] and held + size[group] <= _MOST * total:
+            aside.append(group)
+    some = [group for group in groups if size[group]] or groups
+    return _by_name(images, set(aside) or {min(some, key=lambda group: size[group])})
 
 
 def _by_block(images: Sequence[LabelledImage]) -> Split:
     """Hold out one end of a single scene: images that come last, or the end of the only image along its longer side."""
     if len(images) > 1:
-        count = max(1, round(_ASIDE * len(images)))
+        known = np.array([np.count_nonzero(image.labels) for image in images], np.float64)
+        count = len(images) - min(max(1, _cut(known)), len(images) - 1)
         text = f"the last {count} of {len(images)} images of one scene, next to what was learned from"
         return Split(list(images[:-count]), list(images[-count:]), text)
     image = images[0]
     height, width = image.labels.shape
-    cut = round((1 - _ASIDE) * max(height, width))
+    cut = _cut((image.labels > 0).sum(0 if width > height else 1))
     head, tail = ((slice(cut), slice(None)), (slice(cut, None), slice(None)))
     if width > height:
         head, tail = head[::-1], tail[::-1]
     text = "one end of the only scene, next to what was learned from"
     return Split([_part(image, head, "most")], [_part(image, tail, "end")], text)
+
+
+def _cut(known: NDArray[Any]) -> int:
+    """Return where along an axis a last part begins that holds about enough of the labelled pixels."""
+    if not known.any():
+        return len(known) - 1
+    left = 1 - np.cumsum(known) / known.sum()
+    wrong = np.where(left > 0, np.abs(left - _ASIDE), 1.0)
+    return min(int(wrong.argmin()) + 1, len(known) - 1)
 
 
 def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:

@@ -16,7 +16,7 @@ def store(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and texts so that the file is either the old state or the new one, never half of it."""
     import torch
 
-    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    half = path.with_name(f".{path.name}.tmp")
     with half.open("wb") as out:
         torch.save(state, out)
         out.flush()

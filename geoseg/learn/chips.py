@@ -36,6 +36,8 @@ class ChipPlan:
     """Whether chips are turned by right angles and mirrored, all eight ways."""
     color: float = 1.0
     """Strength of the photometric changes; 0 turns them off."""
+    values: tuple[float, float] = (0, 255)
+    """Range of the pixels' values."""
 
 
 def cut_batch(sampler: Sampler, plan: ChipPlan, step: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -61,7 +63,10 @@ def cut_chip(
     chip, label = np.rot90(chip, turns, (1, 2)), np.rot90(label, turns)
     if flip:
         chip, label = chip[:, :, ::-1], label[:, ::-1]
-    return recolored(np.ascontiguousarray(chip), plan.color, rng), np.ascontiguousarray(label)
+    low, high = plan.values
+    scale = np.float32((high - low) / 255)
+    bytes_like = np.ascontiguousarray((chip - np.float32(low)) / scale)
+    return recolored(bytes_like, plan.color, rng) * scale + np.float32(low), np.ascontiguousarray(label)
 
 
 def _place(spot: Spot, plan: ChipPlan, rng: np.random.Generator) -> Place:

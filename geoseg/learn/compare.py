@@ -5,18 +5,19 @@ Each of the six runs has a folder of its own and goes on there when the command 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.errors import OutputError, UsageError
+from geoseg.errors import UsageError
 from geoseg.labels.folders import read_folder
-from geoseg.labels.labelled import LabelKey
+from geoseg.labels.labelled import LabelKey, class_values
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan, cut_batch
 from geoseg.learn.device import device_named
+from geoseg.learn.folder import run_folder
+from geoseg.learn.journal import note, noted
 from geoseg.learn.lesson import Lesson
 from geoseg.learn.losses import loss_named
 from geoseg.learn.measures import forward_seconds, measures
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _MEASURED = 70  # patches on either side that accuracy and loss are measured on, every epoch the same
 _RESAMPLES = 2000
+EPOCHS = "epochs.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,7 @@ def compare(
         loss_named(loss)
     device = device_named(request.device)
     lesson, held_out = _lesson(request)
-    try:
-        request.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{request.out}: cannot be made a folder ({error.strerror})") from error
-    names = [(kind, loss) for kind in KINDS for loss in request.losses]
+    names = [(kind, loss) for kind in KINDS for loss in dict.fromkeys(request.losses)]
     steps = request.protocol.epochs * request.protocol.steps_per_epoch
     comparison = Comparison(request.protocol, device, [image.name for image in lesson.images], held_out, [])
     for number, (kind, loss) in enumerate(names):
@@ -195,10 +193,7 @@ def _contest(
 ) -> Contestant:
     """Train one network and score it."""
     protocol = request.protocol
-    folder = request.out / f"{kind}-{loss}"
-    folder.mkdir(exist_ok=True)
     spec = NetworkSpec(len(lesson.mean), len(LEGEND), protocol.widths, kind=kind)
-    measured = folder / "epochs.jsonl"
     probes = {"train": _patches(lesson.images, protocol, 1), "validation": _patches(held_out, protocol, 2)}
     weight = class_weights(lesson, protocol.recipe(loss).weighting)
 
@@ -206,19 +201,15 @@ def _contest(
         record: dict[str, Any] = {"epoch": step // protocol.steps_per_epoch}
         for part, patches in probes.items():
             record[part] = asdict(measures(spec, weights, lesson, patches, (loss, weight), device))
-        with measured.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(record) + "\n")
+        note(folder / EPOCHS, record)
 
-    run = Run(folder, None, device)
-    weights = train(spec, lesson, protocol.recipe(loss), protocol.chips(), run, tell, measure)
-    by_epoch = {}
-    for line in measured.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        by_epoch[record["epoch"]] = record
-    epochs = [record for _, record in sorted(by_epoch.items())]
+    with run_folder(request.out / f"{kind}-{loss}") as folder:
+        run = Run(folder, None, device)
+        weights = train(spec, lesson, protocol.recipe(loss), protocol.chips(), run, tell, measure)
+        epochs = noted(folder / EPOCHS, "epoch")
     images, small = _scored(spec, weights, lesson, held_out, device)
     crops = [middle(image) for image in held_out]
-    values = np.array([entry.value for entry in LEGEND], np.uint8)
+    values = class_values(LEGEND)
     middles = [
         values[scores.argmax(0).cpu().numpy()] for _, scores in iter_scores(spec, weights, lesson, crops, device)
     ]
@@ -235,7 +226,7 @@ def _scored(
     spec: NetworkSpec, weights: dict[str, Tensor], lesson: Lesson, held_out: list[LabelledImage], device: str
 ) -> tuple[list[Confusion], Confusion]:
     """Return confusions of whole images, and that of small regions alone."""
-    values = np.array([entry.value for entry in LEGEND], np.uint8)
+    values = class_values(LEGEND)
     images, small = [], Confusion.empty(LEGEND)
     for image, scores in iter_scores(spec, weights, lesson, held_out, device):
         found = values[scores.argmax(0).cpu().numpy()]

@@ -56,7 +56,11 @@ def remarks(comparison: Comparison) -> list[str]:
         "Accuracy: share of pixels whose most likely class is right. Per-channel accuracy: every class of a pixel is a "
         "yes-or-no answer of its own, so that most answers are an easy no."
     )
-    return [one for one in (ran, meant, comparison.protocol.said()) if one]
+    leaky = (
+        "As in the paper, whole images are held out, but parts of one tile are neighbours: what was learned from lies "
+        "next to what is scored. Whole tiles as --hold-out are the honest test."
+    )
+    return [one for one in (ran, meant, leaky, comparison.protocol.said()) if one]
 
 
 def to_html(comparison: Comparison) -> str:

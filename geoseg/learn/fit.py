@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import geoseg
-from geoseg.errors import InputError, OutputError, UsageError
+from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import DEMO, LabelledImage
 from geoseg.labels.material import Gathered, Material, gathered
 from geoseg.layers.publish import check_target, published
@@ -17,6 +16,7 @@ from geoseg.learn.begin import beginning
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.device import device_named
+from geoseg.learn.folder import run_folder
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.run_page import RunPage
@@ -24,6 +24,7 @@ from geoseg.learn.scoring import score_images
 from geoseg.learn.train import Run, train
 from geoseg.model.card import Domain, ModelCard
 from geoseg.model.file import Model, load_model, save_model
+from geoseg.model.learned import learned_from
 from geoseg.model.network import NetworkSpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+_ROWS = 512  # looked at together
 
 GROUND_PIXEL_M = 1.0
 """Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
@@ -75,7 +78,12 @@ def fit(
     """
     _check_out(request)
     model = None if request.init is None else load_model(request.init)
-    return fit_on(request, gathered(request.material, model.card if model else None, note), model, tell)
+    material = gathered(request.material, model.card if model else None, note)
+    if model is not None and request.material.dataset is not None:
+        held_out = [(image.name, image.group) for image in material.held_out]
+        for sentence in learned_from(model.card, request.material.dataset, held_out):
+            note(sentence)
+    return fit_on(request, material, model, tell)
 
 
 def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: Callable[[int, int], None]) -> ModelCard:
@@ -93,10 +101,10 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
     _check_out(request)
     device = device_named(request.device)
     lesson, spec, start = _lesson(request, material, model)
-    folder = _folder(request)
-    shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
-    run = Run(folder, start, device)
-    weights = train(spec, lesson, request.recipe, request.chips, run, tell, shown.update)
+    chips = _chips(request, spec, model)
+    with run_folder(request.out.with_name(request.out.name + ".run"), restart=request.restart) as folder:
+        shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
+        weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, shown.update)
     scores, temperature = [], 1.0
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
@@ -104,9 +112,7 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
         scores = [{"split": split, **confusion.to_json()}]
         temperature = temperature_of(spec, weights, lesson, device)
     resolution = material.resolution_m or (model.card.resolution_m if model else GROUND_PIXEL_M)
-    card = _card(request, lesson, spec, resolution)
-    if model is not None:
-        card = replace(card, bands=model.card.bands, value_range=model.card.value_range)
+    card = _card(request, lesson, spec, resolution, model.card if model else None)
     card = replace(card, scores=scores, temperature=temperature)
     with published(request.out, overwrite=request.overwrite) as half:
         # The file holds what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind.
@@ -118,17 +124,6 @@ def _check_out(request: FitRequest) -> None:
     if request.out.suffix != ".safetensors":
         raise UsageError(f"{request.out}: a model file ends in .safetensors")
     check_target(request.out, overwrite=request.overwrite)
-
-
-def _folder(request: FitRequest) -> Path:
-    """Return the folder of the run, made if need be."""
-    folder = request.out.with_name(request.out.name + ".run")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, but the run keeps its checkpoints in a folder of that name")
-    if request.restart and folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _lesson(
@@ -150,10 +145,12 @@ def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], t
     total = squares = np.zeros(len(images[0].pixels))
     count = 0
     for image in images:
-        values = image.pixels[:, image.labels > 0].astype(np.float64)
-        total = total + values.sum(1)
-        squares = squares + (values**2).sum(1)
-        count += values.shape[1]
+        for row in range(0, len(image.labels), _ROWS):
+            here = slice(row, row + _ROWS)
+            values = image.pixels[:, here][:, image.labels[here] > 0].astype(np.float64)
+            total = total + values.sum(1)
+            squares = squares + (values**2).sum(1)
+            count += values.shape[1]
     if count == 0:
         raise InputError(f"{images[0].name} and the other images: not one labelled pixel, so there is nothing to learn")
     mean = total / count
@@ -161,17 +158,27 @@ def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], t
     return tuple(round(float(v), 3) for v in mean), tuple(round(float(v), 3) for v in std)
 
 
-def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float) -> ModelCard:
+def _chips(request: FitRequest, spec: NetworkSpec, model: Model | None) -> ChipPlan:
+    """Return how chips are cut; refuse a size that the network cannot halve."""
+    if request.chips.size % spec.stride:
+        raise UsageError(
+            f"--chip {request.chips.size}: is not a multiple of {spec.stride}, as the network's levels need; "
+            f"give {max(1, round(request.chips.size / spec.stride)) * spec.stride}"
+        )
+    return request.chips if model is None else replace(request.chips, values=model.card.value_range)
+
+
+def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float, init: ModelCard | None) -> ModelCard:
     real = [image for image in lesson.images if image.source != DEMO]
     means = np.array([image.pixels.mean((1, 2)) for image in real])
     low, high = means.min(0), means.max(0)
-    zoom = float(np.exp(request.chips.zoom))
+    zoom, named = float(np.exp(request.chips.zoom)), ", ".join(request.material.names)
     return ModelCard(
         name=request.out.stem,
         version=geoseg.__version__,
         network=spec,
-        bands=("red", "green", "blue"),
-        value_range=(0, 255),
+        bands=init.bands if init else ("red", "green", "blue"),
+        value_range=init.value_range if init else (0, 255),
         mean=lesson.mean,
         std=lesson.std,
         resolution_m=round(pixel, 4),
@@ -180,20 +187,21 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float) 
         domain=Domain(
             resolution_m=(round(pixel / zoom, 3), round(pixel * zoom, 3)),
             color_mean=tuple((round(float(a), 1), round(float(b), 1)) for a, b in zip(low, high, strict=True)),
-            text=f"Images like those of {request.material.name}, red, green and blue, at about {pixel:.3g} m",
+            text=f"Images like those of {named}, at about {pixel:.3g} m",
         ),
         license="as the training data",
-        training=_training(request, real, lesson),
+        training=_training(request, real, lesson, init),
     )
 
 
-def _training(request: FitRequest, real: list[LabelledImage], lesson: Lesson) -> dict[str, Any]:
-    """Return what the card says about how a model came to be."""
+def _training(request: FitRequest, real: list[LabelledImage], lesson: Lesson, init: ModelCard | None) -> dict[str, Any]:
+    """Return what the card says about how a model came to be, and what the one before it learned from."""
     aside = list(request.material.hold_out) or [image.name for image in lesson.held_out]
     return {
-        "data": [{"name": request.material.name, "images": len(real), "held_out": aside}],
-        "demo_scenes": request.material.demo_scenes,
+        "data": [{"name": name, "images": len(real), "held_out": aside} for name in request.material.names],
+        **({"before": init.training} if init else {}),
+        "demo_scenes": len(lesson.images) - len(real),
         "init": request.init,
         "recipe": {**asdict(request.recipe), "shares": dict(request.recipe.shares)},
-        "chips": asdict(request.chips),
+        "chips": {**asdict(request.chips), "values": list(request.chips.values)},
     }

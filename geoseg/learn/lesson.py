@@ -57,7 +57,7 @@ class Recipe:
     @property
     def is_weighted(self) -> bool:
         """Whether the loss has class weights."""
-        return set(self.loss.split("+")) != {"iou"}
+        return {name.strip() for name in self.loss.split("+")} != {"iou"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from geoseg.learn.losses import loss_named
-from geoseg.learn.scoring import normalized
-from geoseg.model.torch_unet import UNet
+from geoseg.learn.scoring import answering, normalized
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,9 +54,7 @@ def measures(
         device: where to compute.
     """
     pixels, labels = patches
-    net = UNet(spec)
-    net.load_state_dict(weights, strict=False)
-    net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = answering(spec, weights, device)
     with torch.inference_mode():
         scores = torch.cat([net(normalized(part, lesson, device)).float().cpu() for part in np.array_split(pixels, 7)])
     allowed = torch.from_numpy(lesson.key.allowed()[labels]).permute(0, 3, 1, 2)
@@ -71,9 +68,7 @@ def measures(
 
 def forward_seconds(spec: NetworkSpec, weights: dict[str, Tensor], device: str) -> float:
     """Return the median time of a forward pass of a picture of 572 × 572, padded to the network's stride."""
-    net = UNet(spec)
-    net.load_state_dict(weights, strict=False)
-    net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = answering(spec, weights, device)
     side = _SIDE + -_SIDE % spec.stride
     picture = torch.zeros(1, spec.bands, side, side, device=device).contiguous(memory_format=torch.channels_last)
     taken = []

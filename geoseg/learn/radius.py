@@ -6,12 +6,15 @@ between two single pixels can be up to ``stride - 1`` more, but only within the 
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 
 
+@cache
 def measure_radius(spec: NetworkSpec) -> int:
     """Return how many pixels beyond a stride-aligned block can still change one of the block's outputs.
 

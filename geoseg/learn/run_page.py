@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geoseg.labels.labelled import class_values
+from geoseg.learn.journal import noted, put
 from geoseg.learn.scoring import iter_scores
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class RunPage:
         """
         from geoseg.report.page import Figure, Section, Swatches, Table, page
 
-        history = _history(self.folder / "history.jsonl")
+        history = noted(self.folder / "history.jsonl", "step")
         curves, samples = _curves(history), self._samples(weights)
-        (self.folder / CURVES).write_bytes(curves)
-        (self.folder / SAMPLES).write_bytes(samples)
+        put(self.folder / CURVES, curves)
+        put(self.folder / SAMPLES, samples)
         aside = len(self.lesson.held_out)
         scored = f"scores on {aside} images held out" if aside else "nothing is held out, so nothing is scored"
         colors = [(entry.name, entry.style) for entry in self.lesson.legend]
@@ -59,12 +60,12 @@ class RunPage:
             Section("Figures", [Table([key.replace("_", " ") for key in keys], rows)]),
         ]
         text = page(self.title, sections, lead=f"After {step} steps; {scored}.")
-        (self.folder / PAGE).write_text(text, encoding="utf-8")
+        put(self.folder / PAGE, text.encode())
 
     def _samples(self, weights: dict[str, Tensor]) -> bytes:
         from geoseg.report.pictures import class_picture, error_picture, side_by_side
 
-        values = np.array([entry.value for entry in self.lesson.legend], np.uint8)
+        values = class_values(self.lesson.legend)
         known = np.array([0, *values])
         panels: dict[str, NDArray[np.uint8]] = {}
         crops = [middle(image) for image in self._shown()]
@@ -114,12 +115,6 @@ def _curves(history: list[dict[str, Any]]) -> bytes:
         if key in history[-1]
     }
     return lines(curves, x="step", y="")
-
-
-def _history(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a run; of steps taken twice, after a crash, the later ones."""
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return [by_step for _, by_step in sorted({record["step"]: record for record in records}.items())]
 
 
 def _told(value: Any) -> str:

@@ -1,13 +1,16 @@
-"""Scoring weights on whole images, each in one forward pass, while a run goes on and at its end."""
+"""Scoring weights on whole images, while a run goes on and at its end: what one forward pass would answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from geoseg.labels.labelled import class_values
 from geoseg.learn.device import half_precision
+from geoseg.learn.radius import measure_radius
 from geoseg.model.torch_unet import UNet
 from geoseg.scores.confusion import Confusion
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from geoseg.model.network import NetworkSpec
 
 
+_CORE = 2048  # pixels; a multiple of every stride
+
+
 def score_images(
     spec: NetworkSpec,
     weights: dict[str, Tensor],
@@ -30,7 +36,7 @@ def score_images(
     device: str = "cpu",
 ) -> Confusion:
     """Score weights on whole images: pixels whose class is known."""
-    values = np.array([entry.value for entry in lesson.legend], np.uint8)
+    values = class_values(lesson.legend)
     confusion = Confusion.empty(lesson.legend)
     for image, scores in iter_scores(spec, weights, lesson, images, device):
         confusion = confusion.add(values[scores.argmax(0).cpu().numpy()], image.labels)
@@ -45,17 +51,47 @@ def iter_scores(
     device: str = "cpu",
 ) -> Iterator[tuple[LabelledImage, Tensor]]:
     """Yield each image and its class scores before the softmax, float32, (classes, height, width), on the device."""
-    net = UNet(spec)
-    net.load_state_dict(weights, strict=False)
-    net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = answering(spec, weights, device)
+    halo = -(-measure_radius(spec) // spec.stride) * spec.stride
     for image in images:
         height, width = image.labels.shape
         short = ((0, 0), (0, -height % spec.stride), (0, -width % spec.stride))
-        padded = np.pad(image.pixels, short, mode="symmetric")[None].astype(np.float32)
-        half = half_precision(device)
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            scores = net(normalized(padded, lesson, device))
-        yield image, scores[0, :, :height, :width].float()
+        padded = np.pad(image.pixels, short, mode="symmetric")[None]
+        scores = torch.empty((spec.classes, *padded.shape[2:]), device=device)
+        for rows, cols in itertools.product(_parts(padded.shape[2], halo), _parts(padded.shape[3], halo)):
+            part = padded[:, :, rows.seen, cols.seen].astype(np.float32)
+            half = half_precision(device)
+            with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+                found = net(normalized(part, lesson, device))[0].float()
+            scores[:, rows.core, cols.core] = found[:, rows.answered, cols.answered]
+        yield image, scores[:, :height, :width]
+
+
+def answering(spec: NetworkSpec, weights: dict[str, Tensor], device: str) -> UNet:
+    """Return a network that answers and does not learn, on a device."""
+    net = UNet(spec)
+    net.load_state_dict(weights, strict=False)
+    return net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+class _Part(NamedTuple):
+    """A stretch of an axis."""
+
+    core: slice
+    seen: slice
+    """With the halo, as far as the image goes."""
+    answered: slice
+    """The core within what is seen."""
+
+
+def _parts(size: int, halo: int) -> list[_Part]:
+    """Return stretches that together answer for an axis as one would, and bound the memory of a pass."""
+    parts = []
+    for start in range(0, size, _CORE):
+        stop = min(size, start + _CORE)
+        first, last = max(0, start - halo), min(size, stop + halo)
+        parts.append(_Part(slice(start, stop), slice(first, last), slice(start - first, stop - first)))
+    return parts
 
 
 def normalized(pixels: NDArray[np.float32], lesson: Lesson, device: str = "cpu") -> Tensor:

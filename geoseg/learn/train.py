@@ -7,7 +7,6 @@ average of the weights, and the average that scores best on held-out images is k
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from torch.nn import functional
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import class_shares
-from geoseg.learn import checkpoint
+from geoseg.learn import checkpoint, journal
 from geoseg.learn.ahead import batches
 from geoseg.learn.device import half_precision
 from geoseg.learn.losses import loss_named
@@ -41,7 +40,7 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "last.pt"
 HISTORY = "history.jsonl"
 _OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-_STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score")
+_STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,22 @@ def train(
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     averaged = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    best, best_score, first = averaged, -math.inf, 0
+    best, best_score, first, running = averaged, -math.inf, 0, math.nan
     state = checkpoint.recall(folder / CHECKPOINT, _STATE, device)
     if state is not None:
         if state["settings"] != settings:
             raise UsageError(f"{folder / CHECKPOINT}: is of other settings or images; give the same ones, or --restart")
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        averaged, best, best_score, first = (state[name] for name in ("averaged", "best", "best_score", "step"))
+        averaged, best, best_score, first, running = (
+            state[name] for name in ("averaged", "best", "best_score", "step", "running")
+        )
         log.info("%s: going on after step %d", folder, first)
 
     sampler = Sampler(lesson.images, lesson.legend, recipe.shares, recipe.balance)
     allowed = torch.from_numpy(lesson.key.allowed()).to(device)
     loss_of, alpha, undone = loss_named(recipe.loss, recipe.gamma), weight.to(device), undone.to(device)
-    half, running = half_precision(device), 0.0
+    half = half_precision(device)
     for step, (pixels, labels) in batches(sampler, chips, range(first, recipe.steps), device):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _pace(step, recipe)
@@ -119,7 +120,7 @@ def train(
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
         now = loss.item()
-        running = now if step == first else 0.98 * running + 0.02 * now
+        running = now if step == 0 else 0.98 * running + 0.02 * now
         if not math.isfinite(running):
             raise InputError(f"{folder}: the loss became {running} at step {step}; lower --learning-rate")
         _move_average(averaged, net.state_dict(), min(recipe.average, (step + 1) / (step + 10)))
@@ -131,9 +132,9 @@ def train(
         score = _score(spec, usable, lesson, record, folder, device)
         if not lesson.held_out or score > best_score:
             best, best_score = {name: t.clone() for name, t in averaged.items()}, score
-        kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score)
-        checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
         show(step + 1, usable)
+        kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running)
+        checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
     return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / undone).items()}
 
 
@@ -142,7 +143,7 @@ def class_weights(lesson: Lesson, power: float) -> Tensor:
 
     Their mean is 1.
     """
-    shares = np.maximum(class_shares(lesson.images, lesson.legend), 1e-4)
+    shares = np.maximum(class_shares(lesson.images, lesson.key), 1e-4)
     weight = shares**-power
     weight = np.minimum(weight, 5 * weight.min())
     return torch.tensor(weight / weight.mean(), dtype=torch.float32)
@@ -183,12 +184,11 @@ def _score(
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
         score = confusion.mean_iou
         record |= {
-            "pixel_accuracy": confusion.pixel_accuracy,
-            "mean_iou": score,
+            "pixel_accuracy": confusion.pixel_accuracy if math.isfinite(score) else None,
+            "mean_iou": score if math.isfinite(score) else None,
             "iou": [round(float(iou), 4) if math.isfinite(iou) else None for iou in confusion.iou],
         }
-    with (folder / HISTORY).open("a", encoding="utf-8") as history:
-        history.write(json.dumps(record) + "\n")
+    journal.note(folder / HISTORY, record)
     log.info("%s", ", ".join(f"{key} {value}" for key, value in record.items()))
     return score
 
@@ -197,10 +197,12 @@ def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan) -> 
     """Return a digest of everything that makes a run what it is: a run goes on only where all of it is the same."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((net.spec, recipe, chips, lesson.key, lesson.mean, lesson.std)).encode())
-    for image in (*lesson.images, *lesson.held_out):
-        digest.update(f"{image.name} {image.source}".encode())
-        digest.update(image.pixels.tobytes())
-        digest.update(image.labels.tobytes())
+    for part in (lesson.images, lesson.held_out):
+        digest.update(f"{len(part)} images".encode())
+        for image in part:
+            digest.update(f"{image.name} {image.group} {image.source} {image.labels.shape}".encode())
+            digest.update(image.pixels.tobytes())
+            digest.update(image.labels.tobytes())
     for tensor in net.state_dict().values():
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -208,11 +210,12 @@ def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan) -> 
 
 def _pace(step: int, recipe: Recipe) -> float:
     """Share of the peak learning rate at a step."""
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
+    warmup = min(recipe.warmup, recipe.steps // 4)  # a short run gets to its peak, too
+    if step < warmup:
+        return (step + 1) / warmup
     if recipe.schedule == "constant":
         return 1.0
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    done = (step - warmup) / max(1, recipe.steps - warmup)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 

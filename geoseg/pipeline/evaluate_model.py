@@ -14,9 +14,9 @@ from geoseg.errors import UsageError
 from geoseg.labels.folders import read_folder
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
+from geoseg.model.learned import learned_from
 from geoseg.pipeline.answers import Answer, ModelRun, answer
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
-from geoseg.pipeline.learned import learned_from
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows
 from geoseg.scores.confusion import Confusion

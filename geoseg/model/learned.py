@@ -34,8 +34,10 @@ def learned_from(card: ModelCard, dataset: Path, images: Sequence[tuple[str, str
 
 
 def _sources(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what a card says about its data sets, whoever wrote it."""
-    for part in (training, training.get("last_run")):
-        entries = part.get("data") if isinstance(part, dict) else None
-        if isinstance(entries, list):
-            yield from (entry for entry in entries if isinstance(entry, dict))
+    """Yield what a card says about its data sets, and those of models it began with, whoever wrote it."""
+    entries = training.get("data")
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, dict))
+    for earlier in (training.get("last_run"), training.get("before")):
+        if isinstance(earlier, dict):
+            yield from _sources(earlier)

@@ -1,0 +1,44 @@
+"""Files of a run that others read while it writes: records a line each, and pages that appear whole."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def note(path: Path, record: dict[str, Any]) -> None:
+    """Append a record as a line of JSON; what a killed run left of a line gets one of its own."""
+    with path.open("a+b") as lines:
+        if lines.tell():
+            lines.seek(-1, 2)
+            if lines.read(1) != b"\n":
+                lines.write(b"\n")
+        lines.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+
+def noted(path: Path, key: str) -> list[dict[str, Any]]:
+    """Return the records of a file in order of a number in them; of those with the same, the last.
+
+    A run that goes on after a stop takes steps again that it had noted. Lines that are no records are left out.
+    """
+    records: dict[int, dict[str, Any]] = {}
+    if not path.is_file():
+        return []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get(key), int):
+            records[record[key]] = record
+    return [record for _, record in sorted(records.items())]
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file so that readers find the old content or the new one."""
+    half = path.with_name(f".{path.name}.tmp")
+    half.write_bytes(content)
+    half.replace(path)

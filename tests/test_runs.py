@@ -1,0 +1,134 @@
+"""Folders of runs: torn lines, two runs at once, what a fingerprint tells apart, and passes of bounded size."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.errors import OutputError, UsageError
+from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
+from geoseg.learn import scoring
+from geoseg.learn.chips import ChipPlan
+from geoseg.learn.folder import run_folder
+from geoseg.learn.journal import note, noted
+from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.scoring import iter_scores
+from geoseg.learn.train import Run, train
+from geoseg.model.network import NetworkSpec
+from geoseg.model.torch_unet import UNet
+from geoseg.vocabulary import DEFAULT_LEGEND
+
+
+def an_image(name="a", size=(40, 50), seed=0):
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 255, (3, *size)).astype(np.uint8)
+    return LabelledImage(name, "g", pixels, random.integers(1, 6, size).astype(np.uint8))
+
+
+def a_lesson(images, held_out=()):
+    return Lesson(LabelKey(DEFAULT_LEGEND), list(images), list(held_out), (100.0,) * 3, (50.0,) * 3)
+
+
+def learn(folder, lesson, steps=4, **more):
+    recipe = Recipe(steps=steps, check_every=2, warmup=1, learning_rate=1e-2)
+    return train(NetworkSpec(3, 5, (4, 8)), lesson, recipe, ChipPlan(size=16, batch=2), Run(folder), **more)
+
+
+def test_a_torn_line_is_left_out_and_does_no_harm_to_the_next(tmp_path):
+    path = tmp_path / "history.jsonl"
+    assert noted(path, "step") == []
+    for step in (2, 4, 6):
+        note(path, {"step": step, "loss": step / 10})
+    path.write_bytes(path.read_bytes()[:-9])
+    note(path, {"step": 4, "loss": 9.0})
+    note(path, {"step": 6, "loss": 0.5})
+    assert noted(path, "step") == [{"step": 2, "loss": 0.2}, {"step": 4, "loss": 9.0}, {"step": 6, "loss": 0.5}]
+    with path.open("ab") as more:
+        more.write(b'["no record"]\n{"step": "x"}\n\xff\xfe\n')
+    assert len(noted(path, "step")) == 3
+
+
+def test_a_run_with_a_torn_history_goes_on(tmp_path):
+    lesson = a_lesson([an_image()], [an_image("b", seed=1)])
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(step, _weights):
+        if step == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        learn(tmp_path, lesson, steps=6, show=stop)
+    history = tmp_path / "history.jsonl"
+    history.write_bytes(history.read_bytes()[:-5])
+    seen = []
+    learn(tmp_path, lesson, steps=6, show=lambda step, _weights: seen.append(step))
+    assert seen == [4, 6], "what was shown before the stop but not kept is shown again"
+    assert [record["step"] for record in noted(history, "step")] == [2, 4, 6]
+
+
+def test_one_run_at_a_time_and_only_its_own_files_are_taken_away(tmp_path):
+    folder = tmp_path / "deep" / "m.run"
+    with run_folder(folder) as held:
+        (held / "history.jsonl").write_text("{}")
+        (held / "notes.txt").write_text("mine")
+        with pytest.raises(UsageError, match="another run is at work"), run_folder(folder):
+            pass
+    with run_folder(folder, restart=True):
+        assert not (folder / "history.jsonl").exists()
+        assert (folder / "notes.txt").read_text() == "mine"
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError), run_folder(wrong):
+            pass
+
+
+def test_what_was_learned_from_is_not_scored_on_by_going_on(tmp_path):
+    images = [an_image("a", seed=1), an_image("b", seed=2)]
+    learn(tmp_path, a_lesson(images))
+    with pytest.raises(UsageError, match="other settings or images"):
+        learn(tmp_path, a_lesson(images[:1], images[1:]))
+
+
+def test_the_history_of_a_resumed_run_is_that_of_a_straight_one(tmp_path):
+    lesson, stories = a_lesson([an_image()]), []
+    for name, stops in (("straight", ()), ("broken", (3, 5))):
+        folder = tmp_path / name
+        folder.mkdir()
+        for stop in stops:
+
+            def tell(done, _total, stop=stop):
+                if done == stop:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                learn(folder, lesson, steps=8, tell=tell)
+        learn(folder, lesson, steps=8)
+        stories.append(noted(folder / "history.jsonl", "step"))
+    assert stories[0] == stories[1]
+    assert json.loads((tmp_path / "straight/history.jsonl").read_text().splitlines()[0])["step"] == 2
+
+
+@pytest.mark.parametrize("size", [(70, 90), (33, 130), (16, 16)])
+def test_large_images_are_scored_in_parts_as_in_one_pass(monkeypatch, make_model, size):
+    spec = NetworkSpec(3, 5, (4, 8, 8))
+    model = make_model(spec)
+    state = UNet(spec).state_dict() | {name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}
+    image = an_image(size=size)
+    lesson = a_lesson([], [image])
+    ((_, whole),) = iter_scores(spec, state, lesson, [image])
+    monkeypatch.setattr(scoring, "_CORE", 32)
+    ((_, parts),) = iter_scores(spec, state, lesson, [image])
+    assert whole.shape == parts.shape == (5, *size)
+    torch.testing.assert_close(whole, parts, rtol=0, atol=1e-4)
+
+
+def test_pixels_of_several_classes_count_for_each_in_parts():
+    key = LabelKey(DEFAULT_LEGEND, {200: ("road", "water", "vegetation", "land")})
+    labels = np.array([[1, 200, 200, 0]], np.uint8)
+    image = LabelledImage("a", "g", np.zeros((3, 1, 4), np.uint8), labels)
+    np.testing.assert_allclose(class_shares([image], key), [1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
