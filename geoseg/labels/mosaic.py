@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from geoseg.labels.labelled import LabelledImage
     from geoseg.labels.scenes import PlacedImage
@@ -33,14 +34,34 @@ def clusters(placed: Sequence[PlacedImage], *, same_pixels: bool = True) -> list
         same_pixels: whether they must have the same kind of pixels and not overlap, as tiles of one image do; if not,
             all that show the same ground are of one group.
     """
-    groups: list[list[PlacedImage]] = []
-    for one in placed:
-        joins = _neighbours if same_pixels else _share_ground
-        near = [group for group in groups if any(joins(one.grid, other.grid) for other in group)]
-        joined = [tile for group in near for tile in group] + [one]
-        groups = [group for group in groups if not any(group is other for other in near)]
-        groups.append(joined)
-    return groups
+    joins = _neighbours if same_pixels else _share_ground
+    group = list(range(len(placed)))  # the first tile of each tile's group
+
+    def first(i: int) -> int:
+        while group[i] != i:
+            i = group[i]
+        return i
+
+    for i, j in _near(placed):
+        one, other = sorted((first(i), first(j)))
+        if one != other and joins(placed[i].grid, placed[j].grid):
+            group[other] = one
+    members: dict[int, list[PlacedImage]] = {}
+    for i, tile in enumerate(placed):
+        members.setdefault(first(i), []).append(tile)
+    return list(members.values())
+
+
+def _near(placed: Sequence[PlacedImage]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of tiles that may touch: all of them where their CRSs differ."""
+    if len({tile.grid.crs for tile in placed}) != 1:
+        yield from itertools.combinations(range(len(placed)), 2)
+        return
+    boxes = np.array([_box(tile.grid) for tile in placed], object)
+    reach = 2 * _TOUCH * max(_pixel(tile.grid) for tile in placed)
+    for i, j in shapely.STRtree(boxes).query(boxes, "dwithin", reach).T.tolist():
+        if i < j:
+            yield i, j
 
 
 def in_line(tiles: Sequence[PlacedImage]) -> list[PlacedImage]:
