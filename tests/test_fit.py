@@ -88,8 +88,8 @@ def test_scenes_and_footprints_become_a_model_that_segment_takes(town, tmp_path)
     page = (folder / "index.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "After 60 steps" in page
-    assert page.count("data:image/png") == 2
-    for name in ("curves.png", "samples.png"):
+    assert page.count("data:image/png") == 3
+    for name in ("curves.png", "loss.png", "samples.png"):
         with rasterio.open(folder / name) as picture:
             assert min(picture.shape) > 100
 

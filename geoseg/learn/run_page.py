@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoseg.labels.labelled import class_values
 from geoseg.learn.journal import noted, put
+from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import iter_scores
+from geoseg.learn.warp import Place, cut
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from geoseg.learn.lesson import Lesson
     from geoseg.model.network import NetworkSpec
 
-PAGE, CURVES, SAMPLES = "index.html", "curves.png", "samples.png"
+PAGE, CURVES, LOSS, SAMPLES = "index.html", "curves.png", "loss.png", "samples.png"
 _SHOWN = 4
 _SIZE = 256  # pixels
 
@@ -43,19 +45,22 @@ class RunPage:
             step: steps done.
             weights: as they would be used now.
         """
-        from geoseg.report.page import Figure, Section, Swatches, Table, page
+        from geoseg.report.page import Beside, Figure, Section, Swatches, Table, page
 
         history = noted(self.folder / "history.jsonl", "step")
         curves, samples = _curves(history), self._samples(weights)
+        loss = _curves(history, ("loss",))
         put(self.folder / CURVES, curves)
+        put(self.folder / LOSS, loss)
         put(self.folder / SAMPLES, samples)
         aside = len(self.lesson.held_out)
-        scored = f"scores on {aside} images held out" if aside else "nothing is held out, so nothing is scored"
+        many = "one image" if aside == 1 else f"{aside} images"
+        scored = f"scores on {many} held out" if aside else "nothing is held out, so nothing is scored"
         colors = [(entry.name, entry.style) for entry in self.lesson.legend]
         keys = [key for key in ("step", "loss", "pixel_accuracy", "mean_iou") if key in history[-1]]
         rows = [[_told(record.get(key)) for key in keys] for record in history[::-1]]
         sections = [
-            Section("Curves", [Figure(curves, "loss, and scores where images are held out", 700)]),
+            Section("Curves", [Beside([Figure(loss, "loss, running mean", 520), Figure(curves, scored, 520)])]),
             Section("Samples", [Swatches(colors), Figure(samples, "image, labels, prediction and errors")]),
             Section("Figures", [Table([key.replace("_", " ") for key in keys], rows)]),
         ]
@@ -68,7 +73,7 @@ class RunPage:
         values = class_values(self.lesson.legend)
         known = np.array([0, *values])
         panels: dict[str, NDArray[np.uint8]] = {}
-        crops = [middle(image) for image in self._shown()]
+        crops = self._shown()
         columns: dict[str, list[NDArray[np.uint8]]] = {"image": [], "labels": [], "prediction": [], "errors": []}
         for image, scores in iter_scores(self.spec, weights, self.lesson, crops, self.device):
             found = values[scores.argmax(0).cpu().numpy()]
@@ -82,19 +87,25 @@ class RunPage:
         return side_by_side(panels, height_px=_SIZE * len(crops))
 
     def _shown(self) -> list[LabelledImage]:
-        """Return images to show: spread over those held out, else over those learned from."""
-        images = self.lesson.held_out or self.lesson.images
-        step = max(1, len(images) // _SHOWN)
-        return images[::step][:_SHOWN]
+        """Return cuts to show, always the same: of images held out, else of those learned from."""
+        sampler = Sampler(self.lesson.held_out or self.lesson.images, self.lesson.legend, {}, 0.0)
+        spots = [sampler.draw(np.random.default_rng(i)) for i in range(_SHOWN)]
+        return [around(spot.image, spot.row, spot.col) for spot in spots]
 
 
 def middle(image: LabelledImage) -> LabelledImage:
     """Return the middle of an image, mirrored where it is small."""
-    from geoseg.learn.warp import Place, cut
-
     height, width = image.labels.shape
-    pixels, labels = cut(image, Place(height // 2, width // 2, _SIZE))
-    return type(image)(image.name, image.group, pixels, labels, image.source)
+    return around(image, height // 2, width // 2)
+
+
+def around(image: LabelledImage, row: int, col: int) -> LabelledImage:
+    """Return a square of an image around a pixel, or near it at a border; mirrored where the image is small."""
+    half = _SIZE // 2
+    height, width = image.labels.shape
+    place = Place(max(half, min(row, height - half)), max(half, min(col, width - half)), _SIZE)
+    pixels, labels = cut(image, place)
+    return replace(image, pixels=pixels, labels=labels)
 
 
 def as_picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -104,17 +115,16 @@ def as_picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.clip((shown - low) / max(high - low, 1e-9), 0, 1) * 255, np.uint8)
 
 
-def _curves(history: list[dict[str, Any]]) -> bytes:
+def _curves(history: list[dict[str, Any]], wanted: tuple[str, ...] = ("pixel_accuracy", "mean_iou")) -> bytes:
     from geoseg.report.plots import lines
 
     steps = [record["step"] for record in history]
-    shown = {"loss": "loss", "pixel_accuracy": "accuracy, held out", "mean_iou": "mean IoU, held out"}
     curves = {
-        title: (steps, [float(record.get(key) or np.nan) for record in history])
-        for key, title in shown.items()
+        key.replace("_", " "): (steps, [float(record.get(key) or np.nan) for record in history])
+        for key in wanted
         if key in history[-1]
     }
-    return lines(curves, x="step", y="")
+    return lines(curves, x="step", y="", size=(5.5, 3.4))
 
 
 def _told(value: Any) -> str:
