@@ -508,7 +508,8 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
 
     asked = []
 
-    def fitted(request, tell):
+    def fitted(request, tell, note):
+        note("held out from training: two tiles")
         asked.append(request)
         tell(1, 2)
         tell(2, 2)
@@ -550,13 +551,15 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     )
     (request,) = asked
     assert (code, said) == (0, f"{out}\n")
-    assert (str(request.dataset), request.out, request.init, request.hold_out) == (
+    material = request.material
+    assert (str(material.dataset), request.out, request.init, material.hold_out) == (
         "city",
         out,
         "default",
         ("Tile 2", "Tile 3"),
     )
-    assert (request.demo_scenes, request.restart, request.overwrite) == (3, True, True)
+    assert "held out from training: two tiles" in told
+    assert (material.demo_scenes, request.restart, request.overwrite) == (3, True, True)
     assert request.widths == (8, 16, 32, 64, 128)
     assert (request.recipe.steps, request.recipe.learning_rate) == (5, 0.5)
     assert (request.chips.size, request.chips.batch, request.chips.seed, request.chips.color) == (64, 2, 4, 0.5)

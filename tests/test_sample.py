@@ -13,6 +13,7 @@ from geoseg.cli.main import geoseg
 from geoseg.demo.render import render
 from geoseg.model.file import load_card, model_path
 from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
+from geoseg.pipeline.two_maps import MapsRequest
 from geoseg.vocabulary import Window
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
@@ -29,7 +30,7 @@ def layers(tmp_path_factory):
 
 
 def test_layers_agree_with_the_truth(layers):
-    classes = evaluate(EvaluateRequest(layers, SAMPLE / "reference.gpkg")).to_json()["classes"]
+    classes = evaluate(EvaluateRequest(MapsRequest(layers, SAMPLE / "reference.gpkg"))).to_json()["classes"]
     assert classes["building"]["iou"] >= 0.75
     assert classes["water"]["iou"] >= 0.9
     assert classes["road"]["iou"] >= 0.6

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import json_option, out_option, talk_options
+from geoseg.cli.options import json_option, out_option, overwrite_option, talk_options
 
 if TYPE_CHECKING:
     from geoseg.learn.compare import Comparison
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of all chance.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+@overwrite_option
 @json_option
 @talk_options
 def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any) -> None:
@@ -37,7 +38,7 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
 
     DATASET is in the Dubai layout (see geoseg train --help). Six networks learn from patches of 128 x 128 pixels; the
     paper's tables are printed with ours beside them. Two processor cores take hours for all of it: shorten it with
-    --epochs or --width, and the output says so. Give the same command again after a stop.
+    --epochs or --width, and the output says so. Give the same command again after a stop; --overwrite begins anew.
 
     \b
     $ geoseg compare dubai --out comparison
@@ -51,7 +52,9 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
 
     protocol = Protocol(flags["epochs"], flags["width"], flags["patches"], seed=flags["seed"])
     losses = tuple(name.strip() for name in flags["losses"].split(","))
-    request = CompareRequest(dataset, Path(out), protocol, flags["hold_out"], losses, flags["device"])
+    request = CompareRequest(
+        dataset, Path(out), protocol, flags["hold_out"], losses, flags["device"], flags["overwrite"]
+    )
 
     def keep(so_far: Comparison) -> None:
         put(request.out / "compare.json", json.dumps(so_far.to_json(), ensure_ascii=False, indent=1).encode())

@@ -56,6 +56,8 @@ class CompareRequest:
     """Images to score on; none takes seven by the seed."""
     losses: tuple[str, ...] = LOSSES
     device: str = "auto"
+    overwrite: bool = False
+    """Discard earlier runs instead of going on with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ def _contest(
             record[part] = asdict(measures(spec, weights, lesson, patches, (loss, weight), device))
         note(folder / EPOCHS, record)
 
-    with run_folder(request.out / f"{kind}-{loss}") as folder:
+    with run_folder(request.out / f"{kind}-{loss}", restart=request.overwrite) as folder:
         run = Run(folder, None, device)
         weights = train(spec, lesson, protocol.recipe(loss), protocol.chips(), run, tell, measure)
         epochs = noted(folder / EPOCHS, "epoch")

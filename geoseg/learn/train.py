@@ -95,7 +95,10 @@ def train(
     state = checkpoint.recall(folder / CHECKPOINT, _STATE, device)
     if state is not None:
         if state["settings"] != settings:
-            raise UsageError(f"{folder / CHECKPOINT}: is of other settings or images; give the same ones, or --restart")
+            raise UsageError(
+                f"{folder / CHECKPOINT}: is of other settings or images; give the same ones, or begin anew with "
+                "--restart (of compare: --overwrite)"
+            )
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
         averaged, best, best_score, first, running = (
