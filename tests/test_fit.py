@@ -94,6 +94,24 @@ def test_scenes_and_footprints_become_a_model_that_segment_takes(town, tmp_path)
             assert min(picture.shape) > 100
 
 
+def test_grey_scenes_of_sixteen_bits_without_a_crs_are_learned_from_as_told(town, tmp_path):
+    with rasterio.open(town / "tiles/0.tif") as tile:
+        grey, place = tile.read(1).astype(np.uint16) * 40, tile.transform
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "height": 160, "width": 128, "transform": place}
+    with rasterio.open(tmp_path / "grey.tif", "w", **profile) as file:
+        file.write(grey, 1)
+    given = ["--scene", tmp_path / "grey.tif", "--labels", town / "houses.geojson", "--class-name", "building"]
+    given += ["--steps", 2, "--chip", 32, "--batch", 2, "--width", 4, "-o", tmp_path / "m.safetensors"]
+    refused = run(*given)
+    assert refused.exit_code == 3
+    assert "--src-crs" in refused.stderr
+    done = run(*given, "--src-crs", "EPSG:32645", "--bands", "1,1,1", "--stretch", "0,10000")
+    assert done.exit_code == 0, done.stderr
+    card = load_model(tmp_path / "m.safetensors").card
+    assert card.mean[0] == card.mean[1] == card.mean[2]
+    assert 50 < card.mean[0] < 160
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_cuda_device_learns_the_same_and_takes_over_a_run(town, tmp_path):
     given = ["--scene", town / "tiles", "--labels", town / "houses.geojson", "--class-name", "building", "--chip", 64]

@@ -178,13 +178,13 @@ def test_broken_polygons_are_repaired_and_counted_and_fields_name_classes(tmp_pa
     frame = geopandas.GeoDataFrame({"kind": kinds}, geometry=[bow, square(40, 5, 15), square(0, 60, 20)], crs=UTM)
     frame.to_file(labels, layer="things")
     notes = []
-    wanted = Material(scenes=(ScenePair((scene,), labels),), field=ClassField("kind"), how="none")
+    wanted = Material(scenes=(ScenePair((scene,), labels),), class_field=ClassField("kind"), how="none")
     found = gathered(wanted, None, notes.append)
     assert any("repaired 1 invalid" in note for note in notes)
     assert [entry.name for entry in found.key.legend] == ["building", "road", "orchard", "background"]
     image = found.learned[0]
     assert set(np.unique(image.labels)) == {0, 1, 2, 3, 4}
-    one = Material(scenes=(ScenePair((scene,), labels),), field=ClassField(one_class="roof"), how="none")
+    one = Material(scenes=(ScenePair((scene,), labels),), class_field=ClassField(one_class="roof"), how="none")
     assert [entry.name for entry in gathered(one, None, print).key.legend] == ["roof", "background"]
 
 

@@ -38,6 +38,18 @@ _MATERIAL = (
         help="What ground without a label is: a class of its own, or any class of the model but those of the labels."
         "  [default: background; unknown beside a DATASET]",
     ),
+    click.option("--bands", metavar="N,N,N", help="Bands of the scenes to use as red, green, blue; repeats allowed."),
+    click.option("--nodata", metavar="VALUE|none", help="Value of missing pixels of the scenes."),
+    click.option(
+        "--src-crs", metavar="CRS", help="CRS of the scenes, in place of the files' own or where they have none."
+    ),
+    click.option(
+        "--stretch",
+        default="auto",
+        show_default=True,
+        metavar="auto|none|LOW,HIGH|P%,P%",
+        help="How the scenes' values become bytes, as for segment.",
+    ),
     click.option("--legend", type=_PATH, help="Names and colours of the dataset's masks, as for geoseg vectorize."),
     click.option(
         "--resolution",
@@ -142,6 +154,9 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     from geoseg.errors import UsageError
     from geoseg.labels.material import Material
     from geoseg.labels.scenes import ClassField, paired
+    from geoseg.scene.bands import parse_bands
+    from geoseg.scene.stretch import parse_stretch
+    from geoseg.scene.validity import parse_nodata
 
     scenes, labels = flags["scenes"], flags["labels"]
     if bool(scenes) != bool(labels):
@@ -149,7 +164,13 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     return Material(
         dataset=dataset,
         scenes=tuple(paired(scenes, labels)) if scenes else (),
-        field=ClassField(flags["class_field"], flags["class_name"]),
+        class_field=ClassField(flags["class_field"], flags["class_name"]),
+        scene_options={
+            "bands": None if flags["bands"] is None else parse_bands(flags["bands"]),
+            "nodata": None if flags["nodata"] is None else parse_nodata(flags["nodata"]),
+            "src_crs": flags["src_crs"],
+            "stretch": parse_stretch(flags["stretch"]),
+        },
         elsewhere=flags["elsewhere"],
         legend_file=flags["legend"],
         resolution_m=flags["resolution"],

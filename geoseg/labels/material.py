@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from geoseg.scene.reader import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from geoseg.model.card import ModelCard
@@ -36,7 +36,9 @@ class Material:
     dataset: Path | None = None
     """Folder of images with masks."""
     scenes: tuple[ScenePair, ...] = ()
-    field: ClassField = field(default_factory=ClassField)
+    class_field: ClassField = field(default_factory=ClassField)
+    scene_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user says about the scenes: ``bands``, ``nodata``, ``src_crs`` and ``stretch`` of a ReadRequest."""
     elsewhere: Elsewhere | None = None
     """What ground of the scenes is that no label covers; None: ``background``, or ``unknown`` beside a dataset."""
     legend_file: Path | None = None
@@ -102,9 +104,10 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     placed: list[PlacedImage] = []
     resolution = wanted.resolution_m
     if wanted.scenes:
+        src_crs = wanted.scene_options.get("src_crs")
         # Without a word on it all scenes are read at the pixel of the finest one.
-        resolution = resolution or (init.resolution_m if init else None) or finest_pixel(wanted.scenes)
-        found = read_scenes(wanted.scenes, _reading(init, resolution), wanted.field, note)
+        resolution = resolution or (init.resolution_m if init else None) or finest_pixel(wanted.scenes, src_crs)
+        found = read_scenes(wanted.scenes, _reading(wanted, init, resolution), wanted.class_field, note)
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
         lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
         key, placed = lesson.key, lesson.images
@@ -165,11 +168,12 @@ def _check_pictures(init: ModelCard) -> None:
         )
 
 
-def _reading(init: ModelCard | None, resolution: float | None) -> ReadRequest:
+def _reading(wanted: Material, init: ModelCard | None, resolution: float | None) -> ReadRequest:
     """Return how scenes are read: as the model to begin with wants them, else red, green and blue as bytes."""
-    if init is None:
-        return ReadRequest(resolution_m=resolution)
-    return ReadRequest(init.bands, init.value_range, tuple(init.mean), resolution_m=resolution)
+    model: dict[str, Any] = (
+        {} if init is None else {"model_bands": init.bands, "value_range": init.value_range, "fill": init.mean}
+    )
+    return ReadRequest(**model, **wanted.scene_options, resolution_m=resolution)
 
 
 def _group(cluster: list[PlacedImage]) -> str:

@@ -92,14 +92,14 @@ def read_scenes(
     return placed
 
 
-def finest_pixel(pairs: Sequence[ScenePair]) -> float:
+def finest_pixel(pairs: Sequence[ScenePair], src_crs: str | None = None) -> float:
     """Return the smallest ground pixel of all scenes, in metres."""
     pixels = []
     for pair in pairs:
         for path in pair.scenes:
             for scene in _scenes(path, pair.labels):
                 with open_raster(scene) as dataset:
-                    pixels.append(sum(ground_pixel_m(grid_of(dataset))) / 2)
+                    pixels.append(sum(ground_pixel_m(grid_of(dataset, src_crs=src_crs))) / 2)
     return float(min(pixels))
 
 
