@@ -120,10 +120,19 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     apart = unseen(told.learned, told.held_out, in_order)
     learned, held_out = (_joined(part, in_order) for part in (apart, told.held_out))
     _check_labels(learned, key, wanted)
+    if wanted.demo_scenes and _numbered(key.legend) != _numbered(DEFAULT_LEGEND):
+        raise UsageError(
+            f"--demo-scenes: made-up scenes have the classes {', '.join(_numbered(DEFAULT_LEGEND).values())}, those to "
+            f"learn are {', '.join(_numbered(key.legend).values())}; leave them away"
+        )
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
     return Gathered(key, learned, held_out, told.text, resolution)
+
+
+def _numbered(legend: Legend) -> dict[int, str]:
+    return {entry.value: entry.name for entry in legend}
 
 
 def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material) -> None:
