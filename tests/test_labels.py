@@ -535,5 +535,5 @@ def test_made_up_scenes_do_not_mix_with_other_classes(tmp_path):
     scene = write_scene(tmp_path / "scene.tif")
     labels = tmp_path / "houses.gpkg"
     geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
-    with pytest.raises(UsageError, match="--demo-scenes.*those to learn are building, background"):
+    with pytest.raises(UsageError, match=r"--demo-scenes.*those to learn are building, background"):
         gathered(Material(scenes=(ScenePair((scene,), labels),), demo_scenes=2), None, print)
