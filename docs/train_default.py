@@ -102,7 +102,10 @@ def everything(data: Path, hold_out: list[str], demo_scenes: int) -> Gathered:
     """Return all sources, with images of Dubai and cities of NAIP held out by name."""
     dubai = [name for name in hold_out if name.startswith("Tile")]
     told = split(read_folder(data / "dubai"), dubai, "none", 0)
-    naip = [image for image in naip_images(data / "naip") if image.group not in hold_out]
+    chips = list(naip_images(data / "naip"))
+    if unknown := set(hold_out) - set(dubai) - {image.group for image in chips}:
+        raise SystemExit(f"--hold-out: {min(unknown)} is no tile or image of Dubai and no city of NAIP")
+    naip = [image for image in chips if image.group not in hold_out]
     learned = [
         *told.learned,
         *banepa_images(data / "banepa"),
