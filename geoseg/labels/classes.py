@@ -62,7 +62,8 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
         elsewhere = "background"
     if missing := sorted(names - {entry.name for entry in legend}):
         raise UsageError(
-            f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; name its twin in a --class-field"
+            f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; rename it, or choose another "
+            "field with --class-field"
         )
     value_of = {entry.name: entry.value for entry in legend}
     choices: dict[int, tuple[str, ...]] = {}

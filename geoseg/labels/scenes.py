@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from rasterio.features import rasterize
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
@@ -199,8 +200,6 @@ def _inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
     """Return which pixels have their centre in an area of column and row coordinates."""
     if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
         return np.ones(grid.shape, bool)
-    from rasterio.features import rasterize
-
     inside: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
     return inside > 0
 
