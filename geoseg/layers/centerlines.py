@@ -16,6 +16,7 @@ from geoseg.layers.geopackage import check_complete, unsynced
 from geoseg.layers.styles import add_line_style
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from geoseg.vocabulary import Lines
@@ -41,7 +42,7 @@ def line_records(lines: Lines) -> pa.RecordBatch:
     )
 
 
-def append_lines(path: Path, records: pa.RecordBatch, crs: str) -> None:
+def append_lines(path: Path, records: Sequence[pa.RecordBatch], crs: str) -> None:
     """Add the layer `LAYER` with its style; without lines it is still a layer with CRS, fields and style.
 
     Args:
@@ -55,7 +56,7 @@ def append_lines(path: Path, records: pa.RecordBatch, crs: str) -> None:
     with writing(path):
         with unsynced():
             pyogrio.write_arrow(
-                pa.RecordBatchReader.from_batches(SCHEMA, [records]),
+                pa.RecordBatchReader.from_batches(SCHEMA, records),
                 path,
                 driver="GPKG",
                 layer=LAYER,
@@ -67,4 +68,4 @@ def append_lines(path: Path, records: pa.RecordBatch, crs: str) -> None:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("PRAGMA synchronous=OFF")
             add_line_style(database, LAYER)
-            check_complete(path, database, {LAYER: records.num_rows})
+            check_complete(path, database, {LAYER: sum(part.num_rows for part in records)})

@@ -12,9 +12,9 @@ from affine import Affine
 from geoseg.errors import InputError
 from geoseg.inference.network import RunsOn
 from geoseg.pipeline.classify import Classifier
-from geoseg.pipeline.plan import make_plan, read_request
+from geoseg.pipeline.plan import make_plan, opened
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
-from geoseg.scene.reader import open_scene
+from geoseg.pipeline.warm import Warm
 from geoseg.vocabulary import ClassRows
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, fo
     output = OutputRequest(raster=folder / "classes.tif")  # says what is wanted; nothing is written
     request = SegmentRequest(scene, output, run.model, reading, runs_on=run.runs_on, eightfold=run.eightfold)
     try:
-        with open_scene(scene, read_request(scene, reading, model.card)) as opened:
-            plan = make_plan(request, opened, model.card)
-            classifier = Classifier.of(request, plan, model)
-            strips = opened.iter_rows(plan.windows.row_spans, plan.windows.col_span)
+        with opened(scene, reading, model.card) as image:
+            plan = make_plan(request, image, model.card)
+            classifier = Classifier.of(request, plan, model, Warm())
+            strips = image.iter_rows(plan.windows.row_spans, plan.windows.col_span)
             _, classes = classifier.classes(strips, lambda _rows: None, lambda _windows: None)
             rows = _joined(list(classes))
     finally:

@@ -11,12 +11,12 @@ from geoseg.layers.vector import driver_of
 from geoseg.pipeline.roles import class_called, class_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from geoseg.roads.traced import Traced
     from geoseg.vector.runs import Runs
-    from geoseg.vocabulary import Grid, Legend, MapClass, Polygons
+    from geoseg.vocabulary import Grid, Legend, Lines, MapClass, Polygons
 
 
 def check_centerlines(out: Path | None) -> None:
@@ -56,11 +56,12 @@ class CenterlineLayer:
         """
         from geoseg.roads.trace import Centerlines
 
-        self._class = road_class(legend)
+        self.road = road_class(legend)
+        """The class that roads are."""
         self._grid = grid
         self._border = border
         building = class_known(legend, "building")
-        self._tracing = Centerlines(grid, self._class.value, building.value if building else None)
+        self._tracing = Centerlines(grid, self.road.value, building.value if building else None)
         self._lines: list[Traced] = []
 
     def see(self, runs: Runs) -> None:
@@ -72,8 +73,8 @@ class CenterlineLayer:
         yield from polygons
         self._lines += self._tracing.finish()
 
-    def write(self, path: Path) -> dict[str, Any]:
-        """Add the layer to a GeoPackage and return what a report says of it; raises OutputError."""
+    def lines(self) -> Lines:
+        """Return what was traced, cut to the border."""
         from geoseg.roads.clip import clipped_lines
         from geoseg.roads.traced import Traced
         from geoseg.roads.yards import without_yards
@@ -81,10 +82,22 @@ class CenterlineLayer:
         lines = without_yards(Traced.of(self._lines), self._grid)
         if self._border is not None:
             lines = clipped_lines(lines, self._border, self._grid)
-        append_lines(path, line_records(lines), self._grid.crs)
-        return {
-            "name": LAYER,
-            "class": self._class.name,
-            "features": len(lines.geometry),
-            "length_m": round(float(lines.length_m.sum()), 2),
-        }
+        return lines
+
+
+def write_centerlines(path: Path, layers: Sequence[CenterlineLayer], crs: str) -> dict[str, Any]:
+    """Add the layer to a GeoPackage and return what a report says of it; raises OutputError.
+
+    Args:
+        path: the GeoPackage.
+        layers: of all scenes whose lines it holds.
+        crs: WKT of their common CRS.
+    """
+    found = [layer.lines() for layer in layers]
+    append_lines(path, [line_records(lines) for lines in found], crs)
+    return {
+        "name": LAYER,
+        "class": layers[0].road.name,
+        "features": sum(len(lines.geometry) for lines in found),
+        "length_m": round(sum(float(lines.length_m.sum()) for lines in found), 2),
+    }

@@ -9,7 +9,6 @@ from geoseg.inference.blend import decided_rows, scored_rows
 from geoseg.inference.decide import decide, onto_grid
 from geoseg.inference.eightfold import EightfoldNetwork
 from geoseg.inference.network import WindowShape
-from geoseg.inference.runtime import build_network
 from geoseg.pipeline.placed import placed
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from geoseg.model.file import Model
     from geoseg.pipeline.plan import Place, Plan
     from geoseg.pipeline.request import SegmentRequest
+    from geoseg.pipeline.warm import Warm
     from geoseg.vocabulary import ClassRows, Legend, SceneRows
 
 
@@ -36,15 +36,15 @@ class Classifier:
     """Whether nothing but polygons is wanted."""
 
     @classmethod
-    def of(cls, request: SegmentRequest, plan: Plan, model: Model) -> Classifier:
-        """Build the network for the plan's windows; raises UsageError and ModelError."""
+    def of(cls, request: SegmentRequest, plan: Plan, model: Model, warm: Warm) -> Classifier:
+        """Take or build the network for the plan's windows; raises UsageError and ModelError."""
         windows = plan.windows
         shape = WindowShape(*windows.window, windows.halo - windows.reach)
-        network = build_network(model, shape, request.runs_on)
+        network = warm.network(model, shape, request.runs_on)
         if request.eightfold:
             square = shape.height == shape.width
             lying = WindowShape(shape.width, shape.height, shape.halo)
-            network = EightfoldNetwork(network, network if square else build_network(model, lying, request.runs_on))
+            network = EightfoldNetwork(network, network if square else warm.network(model, lying, request.runs_on))
         return cls(
             plan,
             network,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,21 @@ from geoseg.inference.windows import plan_windows
 from geoseg.pipeline.request import resolution_for
 from geoseg.scene.area import read_aoi, whole_or_box
 from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.mosaic import Mosaic, open_mosaic
 from geoseg.scene.open import open_raster
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.vocabulary import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from geoseg.inference.windows import WindowPlan
     from geoseg.model.card import ModelCard
     from geoseg.pipeline.request import SceneRequest, SegmentRequest
     from geoseg.scene.area import Area
     from geoseg.scene.reader import Scene
-    from geoseg.vocabulary import Grid, Legend, Window
+    from geoseg.vocabulary import Grid, Legend
 
 _MARGIN_PX = 4.0  # simplifying moves outlines by as much as it is told to; none of that may show inside the area
 
@@ -74,28 +78,60 @@ class Plan:
         return self.area.outline(self.scene.grid)
 
 
+@contextmanager
+def opened(scene: Path | Mosaic, reading: SceneRequest, card: ModelCard) -> Iterator[Scene]:
+    """Open what is to be segmented, a file or tiles that are read as one scene.
+
+    Raises:
+        InputError: the scene cannot be opened or placed, or is too coarse for the model.
+        UsageError: bands or CRS in the request mean nothing for it.
+    """
+    if isinstance(scene, Mosaic):
+        with open_mosaic(scene, reading_on(scene.grid, reading, card, scene.name)) as many:
+            yield many
+    else:
+        with open_scene(scene, read_request(scene, reading, card)) as one:
+            yield one
+
+
 def read_request(path: object, reading: SceneRequest, card: ModelCard) -> ReadRequest:
-    """Return what the reader is asked for: the model's bands and values, at the model's resolution if need be.
+    """Return what the reader is asked for of a file.
 
     Raises:
         InputError: the scene cannot be opened or placed, or is too coarse for the model.
     """
-    options = dict(reading.options)
-    opening = {key: options[key] for key in ("allow_network", "max_pixels") if key in options}
+    opening = {key: reading.options[key] for key in ("allow_network", "max_pixels") if key in reading.options}
     with open_raster(str(path), **opening) as dataset:
-        pixel = ground_pixel_m(grid_of(dataset, src_crs=options.get("src_crs")))
-    resolution = resolution_for(reading.resolution, math.sqrt(pixel[0] * pixel[1]), card, str(path))
+        grid = grid_of(dataset, src_crs=reading.options.get("src_crs"))
+    return reading_on(grid, reading, card, str(path))
+
+
+def reading_on(grid: Grid, reading: SceneRequest, card: ModelCard, name: str) -> ReadRequest:
+    """Return what the reader is asked for: the model's bands and values, at the model's resolution if need be.
+
+    Raises:
+        InputError: the grid is too coarse for the model.
+    """
+    pixel = ground_pixel_m(grid)
+    resolution = resolution_for(reading.resolution, math.sqrt(pixel[0] * pixel[1]), card, name)
     return ReadRequest(
         model_bands=card.bands,
         value_range=(card.value_range[0], card.value_range[1]),
         fill=card.mean,
         resolution_m=resolution,
-        **options,
+        **reading.options,
     )
 
 
-def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
+def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard, rows: tuple[int, int] | None = None) -> Plan:
     """Return the plan of a run.
+
+    Args:
+        request: what to do.
+        scene: the opened scene.
+        card: the model's card.
+        rows: first row, and row after the last, of the network's grid to make; None for all. What is made is that part
+            of the whole.
 
     Raises:
         UsageError: window, overlap and blend do not fit together, or the box is no box.
@@ -111,8 +147,16 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
         area = whole_or_box(reading.bounds, scene.native, scene.name)
     wanted = area.window(scene.native)
     seen = wanted
-    if scene.grid.shape != scene.native.shape:
+    resampled = scene.grid.shape != scene.native.shape
+    finer = scene.native.height * scene.native.width > scene.grid.height * scene.grid.width
+    if resampled:
         seen = network_window(scene.grid.shape, scene.native.shape, wanted)
+    if rows is not None:
+        seen = seen.intersection(Window(rows[0], 0, rows[1] - rows[0], scene.grid.width))
+        part = seen if not resampled else _native_part(rows, scene.grid, scene.native)
+        wanted = wanted.intersection(part)
+        if resampled and wanted.height and (request.output.has_rasters or not finer):  # made on the scene's grid
+            seen = network_window(scene.grid.shape, scene.native.shape, wanted)
     windows = plan_windows(
         scene.grid.shape, seen, request.windows, radius=card.receptive_radius, stride=card.network.stride
     )
@@ -120,8 +164,13 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard) -> Plan:
         Place(scene.native, wanted),
         Place(scene.grid, seen, _MARGIN_PX + request.vectors.simplify_px),
     )
-    finer = scene.native.height * scene.native.width > scene.grid.height * scene.grid.width
     return Plan(area, windows, on_scene, on_network, on_network if finer else on_scene)
+
+
+def _native_part(rows: tuple[int, int], grid: Grid, native: Grid) -> Window:
+    """Return the native rows that rows of the network's grid answer for: every one belongs to one part of a scene."""
+    first, stop = (math.ceil(row * native.height / grid.height) for row in rows)
+    return Window(first, 0, stop - first, native.width)
 
 
 def least_areas(wanted: Mapping[str, float], legend: Legend) -> dict[int, float]:

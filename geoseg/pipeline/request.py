@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from geoseg.model.card import ModelCard
+    from geoseg.scene.mosaic import Mosaic
     from geoseg.vocabulary import Legend
 
 
@@ -95,7 +96,7 @@ class SceneRequest:
 class SegmentRequest:
     """One run of ``segment``."""
 
-    scene: Path
+    scene: Path | Mosaic
     output: OutputRequest
     model: str = BUNDLED
     reading: SceneRequest = field(default_factory=SceneRequest)
@@ -112,6 +113,9 @@ class SegmentRequest:
         choices |= {"resolution": None if reading.resolution == "auto" else reading.resolution}
         choices |= {"bounds": reading.bounds, "aoi": reading.aoi and reading.aoi.name, "tta": self.eightfold or None}
         return [f"{name} {value}" for name, value in choices.items() if value is not None]
+
+
+_INNER = ("options", "unreadable")  # of a report; not part of its JSON
 
 
 @dataclass(slots=True)
@@ -138,6 +142,8 @@ class SegmentReport:
     warnings: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     """What the user asked for beyond the defaults, for provenance."""
+    unreadable: list[str] = field(default_factory=list)
+    """Tiles of a mosaic that were damaged, and became nodata there."""
 
     def provenance(self) -> dict[str, str]:
         """Return what a result should say about its making, as texts."""
@@ -152,7 +158,7 @@ class SegmentReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__ if name != "options"}
+        return {"schema": 1} | {name: getattr(self, name) for name in self.__slots__ if name not in _INNER}
 
 
 def resolution_for(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from geoseg.layers.features import WantedLayers
 from geoseg.layers.raster import ClassRasterWriter
 from geoseg.layers.vector import write_layers
 from geoseg.pipeline.accounts import tallied, timed
-from geoseg.pipeline.centerlines import CenterlineLayer
+from geoseg.pipeline.centerlines import CenterlineLayer, write_centerlines
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
 from geoseg.pipeline.roles import class_called
@@ -24,7 +25,8 @@ from geoseg.vector.clip import clipped
 from geoseg.vector.polygonize import Tracing, polygonize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from geoseg.layers.publish import Publication
     from geoseg.pipeline.plan import Plan
@@ -62,49 +64,85 @@ def traced(
     return lines.after(polygonize(rows, grid, legend, how, also=lines.see))
 
 
+@dataclass(frozen=True, slots=True)
+class ToTrace:
+    """Class rows of one scene, on their way to polygons."""
+
+    rows: Iterable[ClassRows]
+    plan: Plan
+    border: Any | None
+    """What polygons are cut along, a shapely geometry in the scene's CRS; None cuts nothing."""
+    final: Path | None = None
+    """Where the final class raster of the scene goes."""
+
+
 def write_traced(
-    rows: Iterable[ClassRows],
+    scenes: Sequence[ToTrace],
     request: SegmentRequest,
-    plan: Plan,
     legend: Legend,
     publication: Publication,
     report: SegmentReport,
 ) -> None:
-    """Trace class rows as they come and write the layers and the final class raster; fills the report."""
-    output, vectors = request.output, request.vectors
-    least = least_areas(vectors.min_area_m2, legend)
-    lines = CenterlineLayer(plan.trace.grid, legend, plan.border) if vectors.centerlines else None
-    polygons = traced(rows, plan.trace.grid, legend, tracing(vectors, legend, request.runs_on.threads), lines)
-    if plan.border is not None:
-        polygons = (clipped(batch, plan.border, plan.trace.grid) for batch in polygons)
-    polygons = timed(polygons, report.seconds, "vector")
-    kept: list[Polygons] = []
-    if output.raster_final is not None:
-        polygons = _keeping(polygons, kept)
+    """Trace class rows as they come and write the layers and the final class rasters; fills the report.
+
+    Args:
+        scenes: of one CRS; usually one. Their polygons go to the same layers.
+        request: what is wanted.
+        legend: the classes there are.
+        publication: what the files belong to.
+        report: what to add to.
+    """
+    output, vectors, seconds = request.output, request.vectors, report.seconds
+    least, grid = least_areas(vectors.min_area_m2, legend), scenes[0].plan.trace.grid
+    how = tracing(vectors, legend, request.runs_on.threads)
+    kept: list[list[Polygons]] = [[] for _ in scenes]
+    lines = [CenterlineLayer(one.plan.trace.grid, legend, one.border) for one in scenes if vectors.centerlines]
+    polygons = timed(
+        (
+            batch
+            for i, one in enumerate(scenes)
+            for batch in _keeping(
+                _inside(traced(one.rows, one.plan.trace.grid, legend, how, lines[i] if lines else None), one),
+                kept[i] if one.final is not None else None,
+            )
+        ),
+        seconds,
+        "vector",
+    )
     began = time.perf_counter()
     if output.layers is not None:
         chosen = chosen_classes(vectors, legend)
         provenance = report.provenance() | vectors.said(least, legend)
         path = publication.add(output.layers)
-        wanted = WantedLayers(chosen, chosen_attributes(vectors.attributes, plan.trace.grid), output.rfc7946)
-        written = write_layers(path, wanted, polygons, plan.trace.grid, provenance)
+        wanted = WantedLayers(chosen, chosen_attributes(vectors.attributes, grid), output.rfc7946)
+        written = write_layers(path, wanted, polygons, grid, provenance)
         report.warnings += written.notes
-        report.layers = tallied(chosen, written) + ([lines.write(path)] if lines else [])
+        extra = [write_centerlines(path, lines, grid.crs)] if lines else []
+        report.layers = tallied(chosen, written) + extra
     else:
         deque(polygons, maxlen=0)
-    if output.raster_final is not None:
-        path = publication.add(output.raster_final)
-        with ClassRasterWriter(path, plan.scene.grid, legend, report.provenance(), output.creation) as writer:
-            for final in final_rows(kept, plan.scene.grid):
-                writer.write(final)
+    for one, finished in zip(scenes, kept, strict=True):
+        if one.final is not None:
+            path, on = publication.add(one.final), one.plan.scene.grid
+            with ClassRasterWriter(path, on, legend, report.provenance(), output.creation) as writer:
+                for final in final_rows(finished, on):
+                    writer.write(final)
     # Polygons were drawn from the rows as they came: what making the rows took is not theirs.
-    drawn, rows_took = report.seconds["vector"], report.seconds["forward"] + report.seconds["write"]
-    report.seconds["write"] += time.perf_counter() - began - drawn
-    report.seconds["vector"] = max(0.0, drawn - rows_took)
+    drawn, rows_took = seconds["vector"], seconds["forward"] + seconds["write"]
+    seconds["write"] += time.perf_counter() - began - drawn
+    seconds["vector"] = max(0.0, drawn - rows_took)
 
 
-def _keeping(polygons: Iterable[Polygons], kept: list[Polygons]) -> Iterator[Polygons]:
-    """Pass polygons on and keep them."""
+def _inside(polygons: Iterable[Polygons], scene: ToTrace) -> Iterator[Polygons]:
+    """Return polygons cut along the scene's border."""
+    if scene.border is None:
+        return iter(polygons)
+    return (clipped(batch, scene.border, scene.plan.trace.grid) for batch in polygons)
+
+
+def _keeping(polygons: Iterable[Polygons], kept: list[Polygons] | None) -> Iterator[Polygons]:
+    """Pass polygons on and keep them, where there is something to keep them in."""
     for batch in polygons:
-        kept.append(batch)
+        if kept is not None:
+            kept.append(batch)
         yield batch

@@ -12,7 +12,7 @@ from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import check_target, published
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.accounts import tallied, timed
-from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines
+from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines, write_centerlines
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
@@ -114,7 +114,7 @@ def vectorize(
             with published(out, overwrite=request.overwrite) as path:
                 polygons = timed(polygons, seconds, "vector")
                 written = write_layers(path, wanted, polygons, grid, provenance)
-                extra = [lines.write(path)] if lines else []
+                extra = [write_centerlines(path, [lines], grid.crs)] if lines else []
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:

@@ -55,8 +55,8 @@ class Faults:
     """What happens where a block cannot be read."""
 
     policy: Literal["fail", "nodata"]
-    windows: list[Window] = field(default_factory=list)
-    """Unreadable blocks that became nodata."""
+    windows: list[tuple[str, Window]] = field(default_factory=list)
+    """File and place in it of unreadable blocks that became nodata."""
 
 
 class NativeRows:
@@ -153,7 +153,7 @@ class NativeRows:
 
     def _unreadable(self, window: Window, error: RasterioIOError) -> None:
         """Note an unreadable block, or raise InputError."""
-        self.faults.windows.append(window)
+        self.faults.windows.append((self.dataset.name, window))
         if self.faults.policy == "fail":
             rows = f"rows {window.row_off} to {window.row_off + window.height - 1}"
             cause = " ".join(str(error.__cause__ or error).split())

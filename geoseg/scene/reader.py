@@ -5,31 +5,27 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from geoseg.errors import InputError
 from geoseg.resample import weights
-from geoseg.scene.bands import choose_bands
-from geoseg.scene.decode import Faults, Look, NativeRows
+from geoseg.scene.decode import Faults
 from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.one_file import OneFile
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scene.sample import sample
-from geoseg.scene.stretch import StretchRequest, choose_stretch
+from geoseg.scene.stretch import StretchRequest
 from geoseg.scene.strips import ResampledRows, iter_strips, reach
-from geoseg.scene.validity import validity_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-    from rasterio.io import DatasetReader
 
-    from geoseg.scene.bands import BandChoice
+    from geoseg.scene.decode import Look
+    from geoseg.scene.one_file import Stamps
     from geoseg.scene.stretch import Stretch
     from geoseg.scene.strips import RowMaker
-    from geoseg.scene.validity import NodataOption, ValidityRule
+    from geoseg.scene.validity import NodataOption
     from geoseg.vocabulary import Grid, SceneRows
 
 
@@ -54,14 +50,32 @@ class ReadRequest:
     allow_network: bool = False
 
 
-class Scene:
-    """An opened scene; made by :func:`open_scene`."""
+class PixelSource(Protocol):
+    """Where a scene's pixels come from: one file, or many that lie side by side."""
 
-    def __init__(self, name: str, dataset: DatasetReader, request: ReadRequest, native: Grid) -> None:
+    look: Look
+
+    def rows(self, cols: tuple[int, int], faults: Faults) -> RowMaker:
+        """Return what makes rows of some columns of the native grid."""
+        ...
+
+    def sample(self) -> NDArray[Any]:
+        """Return up to a million valid pixels before the stretch, shape (bands, n)."""
+        ...
+
+    def stamps(self) -> Stamps:
+        """Return size and time of change of the files read so far, none of which may change."""
+        ...
+
+
+class Scene:
+    """An opened scene; made by :func:`open_scene` and :func:`geoseg.scene.mosaic.open_mosaic`."""
+
+    def __init__(self, name: str, source: PixelSource, request: ReadRequest, native: Grid) -> None:
         self.name = name
         """The path as it was given; messages begin with it."""
         self.native = native
-        """The file's own grid."""
+        """The grid of the file's own pixels."""
         self.ground_pixel_m = ground_pixel_m(native)
         """True size of a native pixel from row to row and from column to column, in metres."""
         self.grid = self.native
@@ -70,12 +84,12 @@ class Scene:
             self.grid = _at_resolution(self, request.resolution_m, request.max_pixels)
         self.notes: list[str] = []
         """What the user should know; grows while reading where blocks become nodata."""
-        self._dataset, self._request = dataset, request
-        self._stamps = _stamps(dataset)
-        self.look = _look(dataset, request)
+        self.unreadable: list[str] = []
+        """Files of which blocks were treated as nodata; known when all rows are read."""
+        self._source, self._request = source, request
+        self._stamps = source.stamps()
+        self.look = source.look
         self.notes.extend(self.look.bands.notes)
-        if request.src_crs and dataset.crs:
-            self.notes.append(f"the file's own CRS was replaced by --src-crs {request.src_crs}")
         if request.stretch.kind == "auto" and self.stretch.text != "none":
             self.notes.append(f"values were stretched, per band {self.stretch.text}; choose with --stretch")
 
@@ -96,10 +110,7 @@ class Scene:
 
     def sample(self) -> NDArray[Any]:
         """Return up to a million valid pixels as the network sees them, shape (bands, n)."""
-        measured = _measured(self._dataset, self.look.bands, self.look.validity)
-        if self.look.bands.palette is not None:
-            measured = self.look.bands.palette[:3, measured[0]]
-        return self.stretch.apply(measured[:, None])[:, 0]
+        return self.stretch.apply(self._source.sample()[:, None])[:, 0]
 
     def iter_rows(self, spans: Sequence[tuple[int, int]], cols: tuple[int, int]) -> Iterator[SceneRows]:
         """Read strips of the grid; beyond the scene pixels are reflected and invalid.
@@ -122,21 +133,24 @@ class Scene:
         maker = self._maker(reach(*cols, self.grid.width), faults)
         yield from iter_strips(maker, shape, self.stretch.dtype, spans, cols)
         if faults.windows:
-            first = faults.windows[0]
+            self.unreadable = list(dict.fromkeys(name for name, _ in faults.windows))
+            name, first = faults.windows[0]
+            of_file = "" if name == self.name else f" of {name}"
             self.notes.append(
                 f"{len(faults.windows)} unreadable blocks were treated as nodata, "
-                f"the first at row {first.row_off}, column {first.col_off}"
+                f"the first at row {first.row_off}, column {first.col_off}{of_file}"
             )
-        if _stamps(self._dataset) != self._stamps:
+        now = self._source.stamps()
+        if any(now.get(name) != stamp for name, stamp in self._stamps.items()):
             raise InputError(f"{self.name}: changed while it was read; run again when nothing writes to it")
 
     def _maker(self, cols: tuple[int, int], faults: Faults) -> RowMaker:
         """Return what makes rows of some columns of the grid."""
         if self.grid.shape == self.native.shape:
-            return NativeRows(self._dataset, self.look, cols, faults)
+            return self._source.rows(cols, faults)
         across = weights(self.native.width, self.grid.width).part(*cols, 0)
         down = weights(self.native.height, self.grid.height)
-        native = NativeRows(self._dataset, self.look, across.reach(0, len(across.source)), faults)
+        native = self._source.rows(across.reach(0, len(across.source)), faults)
         return ResampledRows(native, down, across, self.look)
 
 
@@ -151,37 +165,11 @@ def open_scene(path: str | Path, request: ReadRequest | None = None) -> Iterator
     """
     request = request or ReadRequest()
     with open_raster(path, allow_network=request.allow_network, max_pixels=request.max_pixels) as dataset:
-        yield Scene(str(path), dataset, request, grid_of(dataset, src_crs=request.src_crs))
-
-
-def _look(dataset: DatasetReader, request: ReadRequest) -> Look:
-    """Return how the network sees a scene, judged from a sample where it must be."""
-    bands = choose_bands(dataset, request.bands, request.model_bands)
-    rule = validity_rule(dataset, bands, request.nodata)
-    wish, measured = request.stretch, np.empty((bands.count, 0), np.uint8)
-    full_bytes = bands.palette is not None or _has_full_bytes(dataset, bands)
-    if bands.palette is None and (wish.kind == "percentiles" or (wish.kind == "auto" and not full_bytes)):
-        measured = _measured(dataset, bands, rule)
-    stretch = choose_stretch(wish, measured, request.value_range, full_bytes=full_bytes)
-    return Look(bands, rule, stretch, request.fill)
-
-
-def _has_full_bytes(dataset: DatasetReader, bands: BandChoice) -> bool:
-    """Return whether the pixels are bytes of which all eight bits are in use."""
-    bits = dataset.tags(ns="IMAGE_STRUCTURE", bidx=bands.indexes[0]).get("NBITS", "8")
-    return bits == "8" and all(dataset.dtypes[i - 1] == "uint8" for i in bands.indexes)
-
-
-def _measured(dataset: DatasetReader, bands: BandChoice, rule: ValidityRule) -> NDArray[Any]:
-    """Return valid pixels of a sample, shape (bands, n), as they stand in the file."""
-    count = len(bands.indexes)
-    alpha = () if rule.alpha is None else (rule.alpha,)
-    taken = sample(dataset, (*bands.indexes, *alpha), mask=rule.mask)
-    pixels, valid = taken.pixels[:count], taken.mask
-    for part in (rule.of_pixels(pixels[:, None]), taken.pixels[count:] != 0):
-        if part is not None and len(part):
-            valid = valid & part[0]
-    return pixels[:, valid]
+        grid = grid_of(dataset, src_crs=request.src_crs)
+        scene = Scene(str(path), OneFile(dataset, request), request, grid)
+        if request.src_crs and dataset.crs:
+            scene.notes.append(f"the file's own CRS was replaced by --src-crs {request.src_crs}")
+        yield scene
 
 
 def _at_resolution(scene: Scene, resolution_m: float, max_pixels: float) -> Grid:
@@ -194,15 +182,3 @@ def _at_resolution(scene: Scene, resolution_m: float, max_pixels: float) -> Grid
             f"over --max-pixels {max_pixels:g}; raise it or choose a coarser --resolution"
         )
     return scene.native.resized(height, width)
-
-
-def _stamps(dataset: DatasetReader) -> dict[str, tuple[int, int]]:
-    """Return size and time of change of every local file the scene is made of."""
-    stamps = {}
-    for name in dataset.files:
-        try:
-            status = Path(name).stat()
-        except OSError:
-            continue
-        stamps[name] = status.st_size, status.st_mtime_ns
-    return stamps
