@@ -24,6 +24,10 @@ class InputError(GeosegError, ValueError):
     exit_code = 3
 
 
+class OutsideAreaError(InputError):
+    """Raised when the area that was asked for does not meet a scene."""
+
+
 class OutputError(GeosegError, OSError):
     """Raised when a result cannot be written where it was asked for."""
 

@@ -38,7 +38,7 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
 
 
 @click.command("segment")
-@click.argument("scene", type=_FILE)
+@click.argument("scene")
 @out_option("Vector layers to write: .gpkg, .geojson, .fgb or .parquet.", required=False)
 @click.option(
     "--raster",
@@ -127,7 +127,7 @@ class _Resolution(click.ParamType):  # type: ignore[type-arg]  # generic since c
 @overwrite_option
 @json_option
 @talk_options
-def command(scene: Path, progress: str, as_json: bool, **given: Any) -> None:
+def command(scene: str, progress: str, as_json: bool, **given: Any) -> None:
     """Turn SCENE into polygons of buildings, roads and water in its own CRS.
 
     \b

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def request_from(scene: Path, given: Mapping[str, Any]) -> SegmentRequest:
+def request_from(scene: str, given: Mapping[str, Any]) -> SegmentRequest:
     """Return the request that the flags amount to; raises UsageError."""
     return SegmentRequest(
         scene=scene,

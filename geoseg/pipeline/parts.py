@@ -229,7 +229,7 @@ def _write_rasters(one: Finished, plan: Plan, publication: Publication, report: 
             sinks.write(rows)
 
 
-def _ground(scene: Path | Mosaic, native: Grid) -> Any:
+def _ground(scene: Path | str | Mosaic, native: Grid) -> Any:
     """Return the ground that a scene covers, a shapely geometry in its CRS: of a mosaic, that of its tiles."""
     grids = [tile.grid for tile in scene.tiles] if isinstance(scene, Mosaic) else [native]
     corners = [[grid.transform @ corner for corner in _around(grid)] for grid in grids]

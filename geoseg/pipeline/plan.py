@@ -79,7 +79,7 @@ class Plan:
 
 
 @contextmanager
-def opened(scene: Path | Mosaic, reading: SceneRequest, card: ModelCard) -> Iterator[Scene]:
+def opened(scene: Path | str | Mosaic, reading: SceneRequest, card: ModelCard) -> Iterator[Scene]:
     """Open what is to be segmented, a file or tiles that are read as one scene.
 
     Raises:

@@ -96,7 +96,8 @@ class SceneRequest:
 class SegmentRequest:
     """One run of ``segment``."""
 
-    scene: Path | Mosaic
+    scene: Path | str | Mosaic
+    """A file, its address, or tiles that are read as one."""
     output: OutputRequest
     model: str = BUNDLED
     reading: SceneRequest = field(default_factory=SceneRequest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geoseg.errors import InputError, UsageError
+from geoseg.errors import InputError, OutsideAreaError, UsageError
 from geoseg.scene.georeference import bounds_of, short_name
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 from geoseg.vocabulary import Grid, Window
@@ -215,8 +215,10 @@ def _is_turned(grid: Grid) -> bool:
     return bool(turned > _TURNED * straight)
 
 
-def _apart(bounds: Bounds, of: str = "", *, grid: Grid, name: str, flag: str) -> InputError:
+def _apart(bounds: Bounds, of: str = "", *, grid: Grid, name: str, flag: str) -> OutsideAreaError:
     """Return the error for an area that does not meet the scene; ``of`` names the bounds' CRS if not the scene's."""
     scene = ", ".join(f"{v:.10g}" for v in bounds_of(grid.transform, grid.height, grid.width))
     asked = ", ".join(f"{v:.10g}" for v in bounds)
-    return InputError(f"{name}: {flag} asks for {asked}{of}, but the scene covers {scene} (left, bottom, right, top)")
+    return OutsideAreaError(
+        f"{name}: {flag} asks for {asked}{of}, but the scene covers {scene} (left, bottom, right, top)"
+    )

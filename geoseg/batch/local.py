@@ -1,0 +1,181 @@
+"""Tasks done on this machine: one after the other in this process, or in a pool of processes.
+
+A pool breaks when one of its processes dies, as of a crash in a driver or for want of memory. Every task that was
+under way is suspected then, done again alone in a process of its own, and the one that kills that is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from geoseg.batch.perform import failed, perform
+from geoseg.pipeline.warm import Warm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from multiprocessing.process import BaseProcess
+
+    from geoseg.batch.task import Outcome, Task
+
+_AHEAD = 2  # tasks in hand for each process: one to do, one to go on with
+_PATIENCE_S = 3.0  # that processes get to clean up before they are killed
+
+KILLS = "{source}: its process was killed while it was done alone; is memory too short, or the file damaged?"
+
+
+def one_by_one(tasks: Iterable[Task], tell: Callable[[int], None]) -> Iterator[Outcome]:
+    """Do tasks in this process.
+
+    Args:
+        tasks: what to do.
+        tell: called with the pixels done of the task under way.
+    """
+    warm = Warm()
+    for task in tasks:
+        yield perform(task, warm, lambda _done, _total, pixels: tell(pixels))
+
+
+def in_a_pool(tasks: Iterable[Task], jobs: int, gpus: list[str] | None = None) -> Iterator[Outcome]:
+    """Do tasks in processes, and yield outcomes as they come.
+
+    Args:
+        tasks: what to do; taken only as fast as it is done.
+        jobs: how many processes.
+        gpus: names of accelerators, given out to the processes in turn; None leaves the choice to the tasks.
+    """
+    waiting = iter(tasks)
+    while True:
+        pool = _Pool(jobs, gpus)
+        try:
+            yield from pool.run(waiting)
+        finally:
+            pool.stop()
+        suspects = pool.suspects
+        if not suspects:
+            return
+        for task in suspects:
+            yield _alone(task, gpus)
+
+
+def _alone(task: Task, gpus: list[str] | None) -> Outcome:
+    """Do a task in a process of its own, whose death is the task's."""
+    pool = _Pool(1, gpus)
+    try:
+        outcomes = list(pool.run(iter([task])))
+    finally:
+        pool.stop()
+    return failed(task, KILLS.format(source=task.source)) if pool.suspects else outcomes[0]
+
+
+class _Pool:
+    """A pool of processes that may break."""
+
+    def __init__(self, jobs: int, gpus: list[str] | None) -> None:
+        context = multiprocessing.get_context("spawn")  # threads and GDAL do not survive a fork
+        names = context.Queue() if gpus else None
+        for name in itertools.islice(itertools.cycle(gpus or ()), jobs if gpus else 0):
+            names.put(name)  # type: ignore[union-attr]
+        self._executor = ProcessPoolExecutor(jobs, context, _settle_in, (names,))
+        self._room = jobs * _AHEAD
+        self.suspects: list[Task] = []
+        """Tasks that were under way when the pool broke."""
+
+    def run(self, waiting: Iterator[Task]) -> Iterator[Outcome]:
+        """Yield outcomes until there are no more tasks or the pool breaks."""
+        under_way: dict[Future[Outcome], Task] = {}
+        broken = False
+        while True:
+            while not broken and len(under_way) < self._room and (task := next(waiting, None)) is not None:
+                try:
+                    under_way[self._executor.submit(_do, task)] = task
+                except BrokenProcessPool:
+                    self.suspects.append(task)
+                    broken = True
+            if not under_way:
+                return
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                task = under_way.pop(future)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    self.suspects.append(task)
+                    broken = True
+
+    def stop(self) -> None:
+        """End all processes; those that are at work may remove their temporary files first."""
+        processes: list[BaseProcess] = list((getattr(self._executor, "_processes", None) or {}).values())
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        until = time.monotonic() + _PATIENCE_S
+        for process in processes:
+            process.join(max(0.0, until - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+
+
+_warm: Warm | None = None  # of this process
+
+
+def _settle_in(gpus: Any) -> None:
+    """Make a process of the pool ready: signals, its accelerator, and an end with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
+    signal.signal(signal.SIGTERM, _stop)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _stop(_number: int, _frame: Any) -> None:
+    """Leave the task under way by an exception, so that it removes its temporary files."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(143)
+
+
+def _do(task: Task) -> Outcome:
+    """Do a task in a process of the pool."""
+    global _warm  # noqa: PLW0603 - a process keeps its models between tasks
+    _warm = _warm or Warm()
+    try:
+        return perform(task, _warm)
+    except SystemExit as stopped:  # the pool would send it to the parent, and go on
+        os._exit(int(stopped.code or 0))
+
+
+def gpus_here() -> list[str]:
+    """Return the CUDA devices that processes may be given, as CUDA_VISIBLE_DEVICES has them; [] without any."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    import shutil
+    import subprocess
+
+    asked = shutil.which("nvidia-smi")
+    if asked is None:
+        return []
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        listed = subprocess.run(  # noqa: S603 - a fixed program and arguments
+            [asked, "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        return listed.stdout.split()
+    return []

@@ -1,0 +1,290 @@
+"""``batch``: many scenes through ``segment``, one result of each or one map of all."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from geoseg.batch import manifest
+from geoseg.batch.joining import join
+from geoseg.batch.local import gpus_here, in_a_pool, one_by_one
+from geoseg.batch.mosaic import looked_at, maps_of
+from geoseg.batch.perform import kept
+from geoseg.batch.report import BatchReport
+from geoseg.batch.scenes import make_folders, scene_tasks
+from geoseg.batch.task import Outcome
+from geoseg.errors import OutputError, UsageError
+from geoseg.layers.vector import driver_of
+from geoseg.model.file import load_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from geoseg.batch.request import BatchRequest
+    from geoseg.batch.task import Task
+    from geoseg.model.card import ModelCard
+
+    Executor = Callable[[Iterable[Task]], Iterator[Outcome]]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a batch has come."""
+
+    stage: str
+    """``look`` while tiles of a mosaic are opened, ``segment``, or ``join``."""
+    unit: str
+    """What is counted: ``tile``, or ``part`` of a mosaic."""
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    pixels: int = 0
+    """Pixels of scenes that were segmented, those of the one under way included where it is known."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a batch tells while it runs."""
+
+    progress: Callable[[Progress], None] = lambda _progress: None
+    say: Callable[[str], None] = lambda _sentence: None
+    """Called with sentences, such as where the dashboard of a cluster is."""
+    failure: Callable[[Outcome], None] = lambda _outcome: None
+    """Called with every scene that failed."""
+
+
+def batch(request: BatchRequest, watch: Watch | None = None) -> BatchReport:
+    """Do what is not done yet, and write a report; a scene that fails does not end the run.
+
+    Args:
+        request: what to do.
+        watch: what is told while the batch runs.
+
+    Raises:
+        UsageError: the request contradicts itself, or the scheduler cannot be used.
+        ModelError: the model cannot be used.
+        OutputError: folder or report cannot be written.
+        Interrupted: a signal ended the run; the report says what was done.
+    """
+    run = _Run(request, watch or Watch())
+    began = time.perf_counter()
+    try:
+        run.all()
+    except BaseException:
+        run.report.interrupted = True
+        raise
+    finally:
+        run.report.seconds = time.perf_counter() - began
+        if run.ready:
+            run.write()
+    return run.report
+
+
+def planned(request: BatchRequest) -> list[tuple[str, str]]:
+    """Return what a run would do: each scene or part with the reason, '' where it is done already.
+
+    Raises:
+        UsageError, ModelError, InputError: as for :func:`batch`.
+    """
+    card = load_card(request.how.model)
+    if request.mosaic is None:
+        tasks = list(scene_tasks(request, card.tensors_sha256))
+        return [(task.source, manifest.why_not_done(task)) for task in tasks]
+    tiles, lost = looked_at(request.inputs, request, card, lambda _number: None)
+    found = [(outcome.source, f"cannot be read: {outcome.why}") for outcome in lost]
+    for plan in maps_of(tiles, request, card) if tiles else []:
+        found += [(task.source, manifest.why_not_done(task)) for task in [*plan.tasks, plan.joining]]
+    return found
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a batch."""
+
+    request: BatchRequest
+    watch: Watch
+    report: BatchReport = field(init=False)
+    ready: bool = False
+    """Whether there is a folder for the report."""
+
+    def __post_init__(self) -> None:
+        shard = self.request.where.shard
+        self.report = BatchReport(self.request.folder, shard=f"{shard[0]}/{shard[1]}" if shard else "")
+
+    def all(self) -> None:
+        """Do everything."""
+        request = self.request
+        card = load_card(request.how.model)
+        self.report.model = {"name": card.name, "sha256": card.tensors_sha256}
+        if request.wanted.layers is not None:
+            driver_of(f"x{request.wanted.layers}")
+        if request.mosaic is not None:
+            self._map(card)
+            return
+        make_folders(request)
+        self.ready = True
+        tasks = [
+            task
+            for number, task in enumerate(scene_tasks(request, card.tensors_sha256))
+            if request.where.is_mine(number)
+        ]
+        self.report.outcomes = self._done(tasks, "tile")
+
+    def write(self) -> None:
+        """Write the report."""
+        shard = self.request.where.shard
+        stem = f"shard-{shard[0]}-of-{shard[1]}-" if shard else ""
+        try:
+            self.report.write(stem)
+        except OSError as error:
+            raise OutputError(f"{self.report.folder}: the report cannot be written ({error.strerror})") from error
+
+    def _map(self, card: ModelCard) -> None:
+        """Make one map of all tiles."""
+        request, report = self.request, self.report
+        _make_folder(request)
+        self.ready = True
+        looking = Progress("look", "tile", len(request.inputs))
+
+        def looked(number: int) -> None:
+            looking.done = number
+            self.watch.progress(looking)
+
+        tiles, lost = looked_at(request.inputs, request, card, looked)
+        for outcome in lost:
+            self.watch.failure(outcome)
+        report.outcomes = list(lost)
+        if not tiles:
+            return
+        plans = maps_of(tiles, request, card)
+        for plan in plans:
+            if not request.wanted.overwrite and manifest.read(plan.joining.manifest) is None:
+                manifest.check_free(plan.joining)
+        tasks = [task for plan in plans for task in plan.tasks]
+        parts = self._done([task for i, task in enumerate(tasks) if request.where.is_mine(i)], "part")
+        by_name = {outcome.name: outcome for outcome in parts}
+        report.outcomes += [_of_tile(path, parts) for plan in plans for path in plan.tiles]
+        if request.where.shard is None:
+            self.watch.progress(Progress("join", "map", len(plans)))
+            for number, plan in enumerate(plans, 1):
+                joined, outcome = join(plan, by_name)
+                report.maps.append(joined)
+                if outcome is not None:
+                    report.outcomes.append(outcome)
+                    self.watch.failure(outcome)
+                self.watch.progress(Progress("join", "map", len(plans), number))
+
+    def _done(self, tasks: list[Task], unit: str) -> list[Outcome]:
+        """Do tasks, and return an outcome for each, in their order."""
+        found: dict[str, Outcome] = {}
+        progress = Progress("segment", unit, len(tasks))
+        try:
+            with self._executor(progress) as execute:
+                for outcome in self._outcomes(tasks, execute):
+                    found[outcome.name] = outcome
+                    progress.done += 1
+                    progress.failed += outcome.status == "failed"
+                    progress.pixels += outcome.pixels if outcome.status == "done" else 0
+                    if outcome.status == "failed":
+                        self.watch.failure(outcome)
+                    self.watch.progress(progress)
+                    most = self.request.max_failures
+                    if most is not None and progress.failed > most:
+                        self.report.warnings.append(f"ended after {progress.failed} failures (--max-failures {most})")
+                        break
+        finally:
+            outcomes = [found.get(task.name) or _left(task) for task in tasks]
+            if unit == "tile":
+                self.report.outcomes = outcomes
+        return outcomes
+
+    def _outcomes(self, tasks: list[Task], execute: Executor) -> Iterator[Outcome]:
+        """Yield the outcomes of tasks that are done already, and of those that are done now."""
+        kept_ones: list[Outcome] = []
+
+        def undone() -> Iterator[Task]:
+            for task in tasks:
+                if manifest.why_not_done(task):
+                    yield task
+                else:
+                    kept_ones.append(kept(task))
+
+        waiting = undone()
+        if self.request.collect:
+            for task in waiting:
+                yield from kept_ones
+                kept_ones.clear()
+                yield _of_log(task)
+        else:
+            for outcome in execute(waiting):
+                yield from kept_ones
+                kept_ones.clear()
+                yield outcome
+        yield from kept_ones
+
+    @contextmanager
+    def _executor(self, progress: Progress) -> Iterator[Executor]:
+        """Yield what does tasks, by what the request says on where."""
+        where = self.request.where
+        if where.on_cluster:
+            from geoseg.batch.cluster import cluster
+
+            gpu = self.request.how.runs_on.device.startswith("cuda")
+            with cluster(where.scheduler, where.scheduler_file, gpu=gpu) as connected:
+                if connected.dashboard:
+                    self.watch.say(f"dashboard: {connected.dashboard}")
+                yield connected.run
+        elif where.jobs > 1:
+            threads = max(1, (os.cpu_count() or 1) // where.jobs)
+            gpus = gpus_here() if self.request.how.runs_on.device in ("auto", "cuda") else []
+            yield lambda tasks: in_a_pool((task.on_threads(threads) for task in tasks), where.jobs, gpus or None)
+        else:
+            finished = 0
+
+            def tell(pixels: int) -> None:
+                nonlocal finished
+                before, progress.pixels = progress.pixels, progress.pixels + pixels
+                self.watch.progress(progress)
+                progress.pixels = before
+
+            yield lambda tasks: one_by_one(tasks, tell)
+
+
+def _make_folder(request: BatchRequest) -> None:
+    """Make the folder of a map's parts and report; raises OutputError, and UsageError where there is no name for it."""
+    assert request.mosaic is not None  # noqa: S101 - the caller has seen to it
+    if request.mosaic.suffix.lower() != request.wanted.layers and request.wanted.layers is not None:
+        raise UsageError(f"--mosaic: {request.mosaic} ends in another way than --to {request.wanted.layers}")
+    if not request.mosaic.parent.is_dir():
+        raise OutputError(f"{request.mosaic}: the folder {request.mosaic.parent} does not exist; create it first")
+    try:
+        request.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{request.folder}: cannot be made ({error.strerror})") from error
+
+
+def _left(task: Task) -> Outcome:
+    return Outcome(task.name, task.source, "left", manifest.why_not_done(task) or "was done meanwhile")
+
+
+def _of_log(task: Task) -> Outcome:
+    """Return what a shard has left of a task that is not done: a log where it failed."""
+    try:
+        sentence = task.log.read_text("utf-8", errors="replace").strip().splitlines()[0]
+    except (OSError, IndexError):
+        return _left(task)
+    return Outcome(task.name, task.source, "failed", sentence)
+
+
+def _of_tile(path: str, parts: Iterable[Outcome]) -> Outcome:
+    """Return what became of a tile of a map: it failed where something of it could not be read."""
+    parts = list(parts)
+    if any(path in outcome.damaged for outcome in parts):
+        why = f"{path}: parts of it cannot be read, and are nodata in the map; copy or download it again"
+        return Outcome(path, path, "failed", why)
+    if any(outcome.status in ("failed", "left") for outcome in parts):
+        return Outcome(path, path, "left", "a part of the map is not done")
+    return Outcome(path, path, "kept" if all(outcome.status == "kept" for outcome in parts) else "done")
