@@ -50,7 +50,7 @@ def images_below(folder: str, note: Callable[[str], None], endings: frozenset[st
             continue
         seen.add(real)
         for entry in _entries(here, note):
-            if _is_folder(entry):
+            if _is(entry.is_dir):
                 (links if entry.is_symlink() else folders).append(entry.path)
             elif _ending(entry.name) in endings and _is_taken(entry):
                 found.append(entry.path)
@@ -76,7 +76,7 @@ def images_matching(pattern: str, note: Callable[[str], None]) -> list[str]:
     for path in sorted(glob.glob(pattern)):
         if os.path.isdir(path):
             found += images_below(path, note)
-        elif _ending(path) in endings and not _is_own_raster(path):
+        elif _ending(path) in endings and not (os.path.isfile(path) and _is_own_raster(path)):
             found.append(path)
     return found
 
@@ -117,17 +117,15 @@ def _entries(folder: str, note: Callable[[str], None]) -> list[os.DirEntry[str]]
         return []
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is(kind: Callable[[], bool]) -> bool:
     try:
-        return entry.is_dir()
+        return kind()
     except OSError:  # a link to itself
         return False
 
 
 def _is_taken(entry: os.DirEntry[str]) -> bool:
-    if entry.is_symlink():
-        return not _is_own_raster(entry.path)
-    return entry.is_file() and not _is_own_raster(entry.path)
+    return not _is_own_raster(entry.path) if _is(entry.is_file) else entry.is_symlink()
 
 
 def _ending(name: str) -> str:
@@ -136,7 +134,7 @@ def _ending(name: str) -> str:
 
 def _is_own_raster(path: str) -> bool:
     """Tell whether a file is a class or confidence raster that geoseg wrote, by its tags; GDAL is not needed."""
-    if _ending(path) not in (".tif", ".tiff") or not os.path.isfile(path):
+    if _ending(path) not in (".tif", ".tiff"):
         return False
     try:
         with open(path, "rb") as file:

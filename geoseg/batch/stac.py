@@ -79,7 +79,7 @@ class _Walk:
         if depth and not is_address(place) and not os.path.lexists(place):
             self.found.append(place)
             return
-        content = read_json(place)
+        content, place = read_json(place)
         kind = _kind(content)
         if kind == "item":
             self._add(content, place)
