@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "labels": GROUND | {"scene", "model", "demo", "scores", "layers.legend", "layers.legend_file"},
     "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
-    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline"},
+    "batch": GROUND | {"scene", "layers", "model", "pipeline"},
+    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch"},
     "__main__": {"cli"},
 }
 """Rooms (or single modules of rooms) each room may import besides itself and the package's version."""

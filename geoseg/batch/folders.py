@@ -1,0 +1,160 @@
+"""The images of a folder and of those below it, and those that a pattern names."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+IMAGE_ENDINGS = frozenset({
+    ".tif", ".tiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg", ".img", ".vrt", ".bil", ".bip", ".bsq",
+})  # fmt: skip
+"""Endings by which images are told from other files of a folder, in lower case."""
+
+_MAGIC = re.compile(r"[*?[]")
+_GDAL_METADATA = 42112  # https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
+_OWN = (b"GEOSEG_LEGEND", b"GEOSEG_CONTENT")
+
+
+def is_pattern(text: str) -> bool:
+    """Tell whether a text holds characters of a pattern: ``*``, ``?`` or ``[``."""
+    return _MAGIC.search(text) is not None
+
+
+def images_below(folder: str, note: Callable[[str], None], endings: frozenset[str] = IMAGE_ENDINGS) -> list[str]:
+    """Return the images of a folder and of all folders below it, sorted.
+
+    Hidden files and folders are left out, and so are class and confidence rasters that geoseg wrote. Links to
+    folders are followed, but no folder is entered twice; broken links to images are kept, to be told as missing.
+
+    Args:
+        folder: where to begin.
+        note: called with a sentence on every folder that cannot be read.
+        endings: of the files to return, in lower case.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    folders, links = [folder], list[str]()
+    while folders or links:
+        # Links come last, so that files are called by their own folder where that lies below, too.
+        here = folders.pop() if folders else links.pop(0)
+        real = os.path.realpath(here)
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in _entries(here, note):
+            if _is(entry.is_dir):
+                (links if entry.is_symlink() else folders).append(entry.path)
+            elif _ending(entry.name) in endings and _is_taken(entry):
+                found.append(entry.path)
+    return sorted(found, key=lambda path: path.split(os.sep))
+
+
+def images_matching(pattern: str, note: Callable[[str], None]) -> list[str]:
+    """Return what a shell would have made of a pattern, sorted: its images, and those of the folders it names.
+
+    ``**`` stands for any number of folders. A pattern that ends in an ending, such as ``*.dat``, names those files
+    whether they are called like images or not.
+
+    Args:
+        pattern: with ``*``, ``?``, ``[…]`` or ``**``.
+        note: called with a sentence on every folder that cannot be read.
+    """
+    parts = pattern.replace(os.sep, "/").split("/")
+    ending = _ending(parts[-1])
+    endings = IMAGE_ENDINGS if not ending or is_pattern(ending) else IMAGE_ENDINGS | {ending}
+    if "**" in parts:
+        return _matching_below(parts, note, endings)
+    found: list[str] = []
+    for path in sorted(glob.glob(pattern)):
+        if os.path.isdir(path):
+            found += images_below(path, note)
+        elif _ending(path) in endings and not (os.path.isfile(path) and _is_own_raster(path)):
+            found.append(path)
+    return found
+
+
+def _matching_below(parts: Sequence[str], note: Callable[[str], None], endings: frozenset[str]) -> list[str]:
+    """Return the files that match a pattern with ``**``; glob itself would run in circles of links."""
+    at = parts.index("**")
+    start = "/".join(parts[:at]) + "/" if at else ""
+    found: list[str] = []
+    for root in sorted(glob.glob(start)) if is_pattern(start) else [start]:
+        for path in images_below(root or os.curdir, note, endings) if os.path.isdir(root or os.curdir) else ():
+            below = path.removeprefix(os.path.join(root or os.curdir, ""))
+            if _fits(below.split(os.sep), parts[at:]):
+                found.append(root + below)
+    return found
+
+
+def _fits(names: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether folders and file fit a pattern, part by part."""
+    ends = {0}  # numbers of names that the pattern so far may take up
+    for part in pattern:
+        if part == "**":
+            ends = set(range(min(ends), len(names) + 1))
+        else:
+            ends = {end + 1 for end in ends if end < len(names) and fnmatch.fnmatch(names[end], part)}
+        if not ends:
+            return False
+    return len(names) in ends
+
+
+def _entries(folder: str, note: Callable[[str], None]) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder and is not hidden, sorted."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        note(f"{folder}: cannot be read ({error.strerror}), so its images are left out; check its permissions")
+        return []
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_taken(entry: os.DirEntry[str]) -> bool:
+    return not _is_own_raster(entry.path) if _is(entry.is_file) else entry.is_symlink()
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _is_own_raster(path: str) -> bool:
+    """Tell whether a file is a class or confidence raster that geoseg wrote, by its tags; GDAL is not needed."""
+    if _ending(path) not in (".tif", ".tiff"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            text = _gdal_metadata(file)
+    except (OSError, ValueError, struct.error):
+        return False
+    return any(name in text for name in _OWN)
+
+
+def _gdal_metadata(file: BinaryIO) -> bytes:
+    """Return the metadata of a TIFF's first image; raises struct.error and the like where there is no TIFF."""
+    head = file.read(16)
+    order = ">" if head[:2] == b"MM" else "<"
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
+    counter, entry = struct.Struct(order + ("Q" if big else "H")), struct.Struct(order + ("HHQQ" if big else "HHII"))
+    file.seek(start)
+    (count,) = counter.unpack(file.read(counter.size))
+    for tag, _, size, where in entry.iter_unpack(file.read(entry.size * min(count, 1000))):
+        if tag == _GDAL_METADATA:
+            file.seek(where)
+            return file.read(min(size, 2**20))
+    return b""
