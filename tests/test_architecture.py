@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "labels": GROUND | {"scene", "model", "demo", "scores", "layers.legend", "layers.legend_file"},
     "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
-    "batch": GROUND | {"scene", "layers", "model", "pipeline"},
+    "batch": GROUND | {"scene", "inference", "layers", "model", "pipeline"},
     "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch"},
     "__main__": {"cli"},
 }
@@ -258,7 +258,7 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
     assert found["text"] > 10
 
 
-@pytest.mark.parametrize("verb", ["info", "segment", "vectorize", "train", "evaluate", "compare", "demo"])
+@pytest.mark.parametrize("verb", ["info", "segment", "batch", "vectorize", "train", "evaluate", "compare", "demo"])
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""
 import json, sys

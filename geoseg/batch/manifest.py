@@ -27,7 +27,7 @@ def why_not_done(task: Task) -> str:
     if told is None:
         return "new"
     if told.get("state") != "done":
-        return "was interrupted"
+        return "failed before" if told.get("state") == "failed" else "was interrupted"
     if told.get("key") != task.key:
         return _difference(told, task)
     sizes = told.get("outputs")
@@ -55,6 +55,12 @@ def check_free(task: Task) -> None:
 def begin(task: Task) -> None:
     """Say that a task is being done: what lies there afterwards is ours."""
     _write(task.manifest, {"schema": SCHEMA, "state": "begun", "key": task.key, "source": task.source})
+
+
+def give_up(task: Task) -> None:
+    """Say that a task failed, if it was begun; what was there before it stays, and is ours."""
+    if read(task.manifest) is not None:
+        _write(task.manifest, {"schema": SCHEMA, "state": "failed", "key": task.key, "source": task.source})
 
 
 def finish(task: Task, report: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Tiles joined into one map: looked at, laid on the grids they have in common, cut into parts, and joined again.
 
-Tiles that continue one another's pixels are one scene, whatever files they lie in. Tiles of another grid in the same CRS
-go to the same layers; where grids share ground, the one named first counts. Each CRS has a file of its own.
+Tiles that continue one another's pixels are one scene, whatever files they lie in. Tiles of another grid in the same
+CRS go to the same layers; where grids share ground, the one named first counts. Each CRS has a file of its own.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ def kept(task: Task) -> Outcome:
 def failed(task: Task, sentence: str, seconds: float = 0.0, trace: str = "") -> Outcome:
     """Return the outcome of a task that could not be done, and write its log."""
     with contextlib.suppress(OSError):  # the report says it, too
+        manifest.give_up(task)
         task.log.write_text(f"{sentence}\n\n{trace}" if trace else f"{sentence}\n", "utf-8", errors="replace")
     return Outcome(task.name, task.source, "failed", sentence, seconds)
 

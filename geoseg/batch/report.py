@@ -37,6 +37,16 @@ class BatchReport:
     shard: str = ""
 
     @property
+    def table(self) -> Path:
+        """The table of all scenes."""
+        return self.folder / (self.stem + TABLE_NAME)
+
+    @property
+    def stem(self) -> str:
+        """What stands before the names of both files, so that shards have reports of their own."""
+        return f"shard-{self.shard.replace('/', '-of-')}-" if self.shard else ""
+
+    @property
     def failed(self) -> list[Outcome]:
         """Scenes that could not be done."""
         return [outcome for outcome in self.outcomes if outcome.status == "failed"]
@@ -67,11 +77,8 @@ class BatchReport:
             "scenes": [outcome.to_json() for outcome in self.outcomes],
         }
 
-    def write(self, stem: str = "") -> list[Path]:
-        """Write both files at once, in place of those of an earlier run, and return their paths.
-
-        Args:
-            stem: put before their names, for a shard of a batch.
+    def write(self) -> None:
+        """Write both files, each at once, in place of those of an earlier run.
 
         Raises:
             OSError: they cannot be written.
@@ -81,14 +88,11 @@ class BatchReport:
         writer.writerow(_COLUMNS)
         writer.writerows(map(_row, self.outcomes))
         texts = {JSON_NAME: json.dumps(self.to_json(), ensure_ascii=False, indent=1), TABLE_NAME: table.getvalue()}
-        paths = []
         for name, text in texts.items():
-            path = self.folder / (stem + name)
+            path = self.folder / (self.stem + name)
             half = path.with_name(f".{path.name}.tmp")
             half.write_text(text, "utf-8", errors="surrogateescape", newline="")
             half.replace(path)
-            paths.append(path)
-        return paths
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import UsageError
@@ -12,7 +12,7 @@ from geoseg.model.file import BUNDLED
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from geoseg.batch.inputs import Input
@@ -130,6 +130,10 @@ class BatchRequest:
             raise UsageError("give --out-dir DIR for one result of each scene, or --mosaic FILE for one map of all")
         if self.collect and (self.where.shard is not None or self.where.on_cluster):
             raise UsageError("--collect gathers what shards have done; give it without --shard and --scheduler")
+
+    def of(self, inputs: Iterable[Input]) -> BatchRequest:
+        """Return the request for some inputs."""
+        return replace(self, inputs=tuple(inputs))
 
     @property
     def folder(self) -> Path:

@@ -135,10 +135,8 @@ class _Run:
 
     def write(self) -> None:
         """Write the report."""
-        shard = self.request.where.shard
-        stem = f"shard-{shard[0]}-of-{shard[1]}-" if shard else ""
         try:
-            self.report.write(stem)
+            self.report.write()
         except OSError as error:
             raise OutputError(f"{self.report.folder}: the report cannot be written ({error.strerror})") from error
 
@@ -170,11 +168,11 @@ class _Run:
         if request.where.shard is None:
             self.watch.progress(Progress("join", "map", len(plans)))
             for number, plan in enumerate(plans, 1):
-                joined, outcome = join(plan, by_name)
+                joined, failure = join(plan, by_name)
                 report.maps.append(joined)
-                if outcome is not None:
-                    report.outcomes.append(outcome)
-                    self.watch.failure(outcome)
+                if failure is not None:
+                    report.outcomes.append(failure)
+                    self.watch.failure(failure)
                 self.watch.progress(Progress("join", "map", len(plans), number))
 
     def _done(self, tasks: list[Task], unit: str) -> list[Outcome]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VERBS = {
     "info": "Say what a scene, a model or a vector file is.",
     "segment": "Turn a scene into polygons of buildings, roads and water.",
+    "batch": "Segment many scenes: one result of each, or one map of all.",
     "vectorize": "Turn a class raster into polygons.",
     "train": "Train the U-Net on labelled images, or fine-tune a model.",
     "evaluate": "Compare a predicted map with a reference.",

@@ -18,30 +18,42 @@ if TYPE_CHECKING:
 class Meter(Protocol):
     """Something that can be told how far a stage has come."""
 
-    def at(self, done: int, total: int, pixels: int = 0) -> None:
-        """Tell steps done, steps in all, and scene pixels done (for the rate) so far."""
+    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
+        """Tell steps done, steps in all, scene pixels done (for the rate), and steps that failed so far."""
+
+    def stage(self, stage: str, unit: str) -> Meter:
+        """Turn to another stage, if this is another, and return the meter."""
 
 
 class _Silent:
-    def at(self, done: int, total: int, pixels: int = 0) -> None:
+    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
         pass
+
+    def stage(self, stage: str, unit: str) -> Meter:  # noqa: ARG002
+        return self
 
 
 class _JsonLines:
     """One line per change, at most ten a second."""
 
     def __init__(self, stage: str, unit: str) -> None:
-        self.stage, self.unit = stage, unit
+        self.name, self.unit = stage, unit
         self.last = 0.0
 
-    def at(self, done: int, total: int, pixels: int = 0) -> None:
+    def stage(self, stage: str, unit: str) -> Meter:
+        self.name, self.unit = stage, unit
+        return self
+
+    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
         now = time.monotonic()
         if done < total and now - self.last < 0.1:
             return
         self.last = now
-        event = {"event": "progress", "stage": self.stage, "done": done, "total": total, "unit": self.unit}
+        event = {"event": "progress", "stage": self.name, "done": done, "total": total, "unit": self.unit}
         if pixels:
             event["pixels"] = pixels
+        if failed:
+            event["failed"] = failed
         print(json.dumps(event), file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -56,16 +68,25 @@ class _Bar:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit + "s {task.fields[rate]}"),
+            TextColumn("{task.fields[unit]}s {task.fields[rate]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self.task = self.bar.add_task(stage, total=None, rate="")
+        self.name, self.unit = stage, unit
+        self.task = self.bar.add_task(stage, total=None, rate="", unit=unit)
         self.started = time.monotonic()
 
-    def at(self, done: int, total: int, pixels: int = 0) -> None:
+    def stage(self, stage: str, unit: str) -> Meter:
+        if (stage, unit) != (self.name, self.unit):
+            self.bar.remove_task(self.task)
+            self.name, self.unit, self.started = stage, unit, time.monotonic()
+            self.task = self.bar.add_task(stage, total=None, rate="", unit=unit)
+        return self
+
+    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
         rate = f"{pixels / 1e6 / max(time.monotonic() - self.started, 1e-3):.1f} Mpx/s" if pixels else ""
+        rate += f" {failed} failed" if failed else ""
         self.bar.update(self.task, completed=done, total=total, rate=rate)
 
 

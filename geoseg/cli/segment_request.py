@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 
 def request_from(scene: str, given: Mapping[str, Any]) -> SegmentRequest:
     """Return the request that the flags amount to; raises UsageError."""
-    return SegmentRequest(
-        scene=scene,
-        output=OutputRequest(
-            layers=Path(given["out"]) if given["out"] else None,
-            raster=given["raster"],
-            raster_final=given["raster_final"],
-            confidence=given["confidence"],
-            overwrite=given["overwrite"],
-            rfc7946=given["rfc7946"],
-            creation=given["creation"],
-        ),
-        model=given["model"],
-        reading=SceneRequest(
+    output = OutputRequest(
+        layers=Path(given["out"]) if given["out"] else None,
+        raster=given["raster"],
+        raster_final=given["raster_final"],
+        confidence=given["confidence"],
+        overwrite=given["overwrite"],
+        rfc7946=given["rfc7946"],
+        creation=given["creation"],
+    )
+    return SegmentRequest(scene, output, **choices_from(given))
+
+
+def choices_from(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a SegmentRequest that say how, whatever the scene and its results; raises UsageError."""
+    return {
+        "model": given["model"],
+        "reading": SceneRequest(
             options={
                 "bands": None if given["bands"] is None else parse_bands(given["bands"]),
                 "nodata": None if given["nodata"] is None else parse_nodata(given["nodata"]),
@@ -45,16 +49,16 @@ def request_from(scene: str, given: Mapping[str, Any]) -> SegmentRequest:
             bounds=given["bounds"],
             aoi=given["aoi"],
         ),
-        windows=WindowRequest(
+        "windows": WindowRequest(
             blend=None if given["blend"] == "auto" else given["blend"],
             window=given["window"],
             overlap=given["overlap"],
         ),
-        runs_on=RunsOn(
+        "runs_on": RunsOn(
             device=given["device"],
             precision=None if given["precision"] == "auto" else given["precision"],
             threads=given["threads"],
         ),
-        vectors=vectors_from(given),
-        eightfold=given["tta"],
-    )
+        "vectors": vectors_from(given),
+        "eightfold": given["tta"],
+    }
