@@ -31,6 +31,8 @@ class BatchReport:
     maps: list[dict[str, Any]] = field(default_factory=list)
     """Joined maps: their files, tiles, layers."""
     warnings: list[str] = field(default_factory=list)
+    pixels: int = 0
+    """Segmented by this run."""
     seconds: float = 0.0
     interrupted: bool = False
     """Whether the run ended before all scenes had their turn."""
@@ -60,7 +62,6 @@ class BatchReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
-        done = sum(outcome.pixels for outcome in self.outcomes if outcome.status == "done")
         return {
             "schema": 1,
             "version": geoseg.__version__,
@@ -69,7 +70,7 @@ class BatchReport:
             "shard": self.shard,
             "inputs": len(self.outcomes),
             **self.counts(),
-            "pixels": done,
+            "pixels": self.pixels,
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
             "maps": self.maps,

@@ -194,6 +194,7 @@ class _Run:
                         self.report.warnings.append(f"ended after {progress.failed} failures (--max-failures {most})")
                         break
         finally:
+            self.report.pixels = progress.pixels
             outcomes = [found.get(task.name) or _left(task) for task in tasks]
             if unit == "tile":
                 self.report.outcomes = outcomes

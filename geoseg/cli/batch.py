@@ -120,8 +120,8 @@ def _tell(report: BatchReport, progress: str, *, as_json: bool) -> None:
         for layer in made["layers"]:
             message(progress, f"{layer['name']}: {layer['features']} features", "result")
     said = ", ".join(f"{number} {status}" for status, number in report.counts().items() if number)
-    done = sum(outcome.pixels for outcome in report.outcomes) / 1e6
-    message(progress, f"{said or 'nothing to do'}; {done:.1f} megapixels in {report.seconds:.1f} s", "result")
+    size, seconds = report.pixels / 1e6, report.seconds
+    message(progress, f"{said or 'nothing to do'}; {size:.1f} megapixels in {seconds:.1f} s", "result")
     if as_json:
         print_json(report.to_json())
         return
