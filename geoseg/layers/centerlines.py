@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,7 +10,7 @@ import shapely
 
 from geoseg.layers.faults import writing
 from geoseg.layers.features import GEOMETRY
-from geoseg.layers.geopackage import check_complete, unsynced
+from geoseg.layers.geopackage import check_complete, unguarded, unguarded_database
 from geoseg.layers.styles import add_line_style
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ def append_lines(path: Path, records: Sequence[pa.RecordBatch], crs: str) -> Non
         OutputError: it cannot be written, or lines are missing from what was written.
     """
     with writing(path):
-        with unsynced():
+        with unguarded():
             pyogrio.write_arrow(
                 pa.RecordBatchReader.from_batches(SCHEMA, records),
                 path,
@@ -65,7 +63,6 @@ def append_lines(path: Path, records: Sequence[pa.RecordBatch], crs: str) -> Non
                 crs=crs,
                 append=True,
             )
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("PRAGMA synchronous=OFF")
+        with unguarded_database(path) as database:
             add_line_style(database, LAYER)
             check_complete(path, database, {LAYER: sum(part.num_rows for part in records)})

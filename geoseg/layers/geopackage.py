@@ -65,9 +65,7 @@ def write_geopackage(path: Path, features: Features, crs: str, provenance: Mappi
     for entry, polygons in features.parts():
         layers.add(entry, polygons)
     layers.finish()
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA synchronous=OFF")
-        database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
+    with unguarded_database(path) as database:
         write_styles(database, features.wanted.classes)
         _write_provenance(database, provenance)
         check_complete(path, database, layers.written)
@@ -100,7 +98,9 @@ class _Layers:
             entries = list(self._held)
         for entry in entries:
             parts, self._held[entry] = self._held[entry], []
-            with unsynced():
+            new = not self._path.exists()
+            # Of a file that grows, so many pages change at once that their journal is better off on the disk.
+            with unguarded(journal=self._created):
                 pyogrio.write_arrow(
                     self._features.records((entry, part) for part in parts),
                     self._path,
@@ -109,23 +109,38 @@ class _Layers:
                     geometry_name=GEOMETRY,
                     geometry_type="Polygon",
                     crs=self._crs,
-                    append=self._path.exists(),
-                    **{} if self._created else _OPTIONS,
+                    append=not new,
+                    dataset_options=_OPTIONS if new else None,  # as keywords they cost a parse of GDAL's option lists
                 )
             self.written[str(entry.layer)] += sum(len(part.values) for part in parts)
         self._created = True
 
 
 @contextlib.contextmanager
-def unsynced() -> Iterator[None]:
-    """Let GDAL's SQLite leave syncing to us: the file is synced once, before it gets its name."""
-    name = "OGR_SQLITE_SYNCHRONOUS"
-    before = pyogrio.get_gdal_config_option(name)
-    pyogrio.set_gdal_config_options({name: "OFF"})
+def unguarded(*, journal: bool = False) -> Iterator[None]:
+    """Let GDAL's SQLite leave syncing to us: the file is synced once, before it gets its name.
+
+    Args:
+        journal: whether a journal is kept on the disk, not in memory. One on the disk comes and goes with every
+            transaction, which is much of what a small file costs.
+    """
+    ours = {"OGR_SQLITE_SYNCHRONOUS": "OFF"} | ({} if journal else {"OGR_SQLITE_JOURNAL": "MEMORY"})
+    before = {name: pyogrio.get_gdal_config_option(name) for name in ours}
+    pyogrio.set_gdal_config_options(ours)
     try:
         yield
     finally:
-        pyogrio.set_gdal_config_options({name: before})
+        pyogrio.set_gdal_config_options(before)
+
+
+@contextlib.contextmanager
+def unguarded_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a file that nobody else knows, neither synced nor journaled; every statement is its own transaction."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")  # locked once, not twice a statement
+        database.execute("PRAGMA journal_mode=MEMORY")  # of this connection; the file stays in mode DELETE
+        yield database
 
 
 def _write_provenance(database: sqlite3.Connection, provenance: Mapping[str, Any]) -> None:

@@ -46,9 +46,21 @@ class _Target:
     verify: Callable[[Path], None] | None
 
     @property
-    def moves(self) -> list[tuple[Path, Path]]:
-        """Pairs of temporary and final name; the file itself comes last, so that where it is, all is."""
-        return [(beside(self.temporary, ending), beside(self.path, ending)) for ending in (*COMPANIONS, "")]
+    def moves(self) -> list[tuple[Path, Path, Path]]:
+        """Temporary name, final name and that of the earlier file's backup.
+
+        The file itself comes last, so that where it is, all is.
+        """
+        return [
+            (beside(self.temporary, ending), beside(self.path, ending), beside(self.temporary, f".old{number}"))
+            for number, ending in enumerate((*COMPANIONS, ""))
+        ]
+
+    def remove_backups(self) -> None:
+        """Remove what was kept of the earlier files; where one is still open (Windows), leave it for later runs."""
+        for _, _, backup in self.moves:
+            with contextlib.suppress(OSError):
+                backup.unlink()
 
 
 class Publication:
@@ -95,16 +107,21 @@ class Publication:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        whole = False
         try:
             if error is None:
                 self._publish()
+                whole = True
         except (OSError, GeosegError) as fault:
             if explained := self._explained(fault) or _refused(fault):
                 raise explained from fault
             raise
         finally:
             for target in self._targets:
-                remove_with_company(target.temporary)
+                if whole:  # nothing else is left, and listing a folder takes long where it holds many results
+                    target.remove_backups()
+                else:
+                    remove_with_company(target.temporary)
         if error is not None and (explained := self._explained(error)):
             raise explained from error
 
@@ -118,8 +135,7 @@ class Publication:
                 settle(target.path)
         with contextlib.ExitStack() as undo:
             for target in self._targets:
-                for number, (temporary, final) in enumerate(target.moves):
-                    backup = beside(target.temporary, f".old{number}")
+                for temporary, final, backup in target.moves:
                     undo.callback(_take_back, final, backup, _identity(temporary))
                     _rename(temporary, final, backup, overwrite=self._overwrite)
             for folder in {target.path.parent for target in self._targets}:
@@ -158,7 +174,7 @@ def _verify(target: _Target) -> None:
         quick_check(temporary)
     if target.verify is not None:
         target.verify(temporary)
-    for written, _ in target.moves:
+    for written, _, _ in target.moves:
         if written.exists():
             with written.open("r+b") as file:  # Windows syncs only files open for writing
                 os.fsync(file.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import glob
 import os
 import re
 import secrets
@@ -35,7 +34,7 @@ def remove_with_company(temporary: Path) -> None:
     name makes all of them ours. What cannot be removed (Windows, still open) is left for `remove_stale`.
     """
     name = temporary.name.removesuffix(temporary.suffix) if temporary.suffix != ".tmp" else temporary.name
-    for found in temporary.parent.glob(glob.escape(name) + "*"):
+    for found in _beginning_with(name, temporary.parent):
         with contextlib.suppress(OSError):
             found.unlink()
 
@@ -52,9 +51,19 @@ def _temporaries(path: Path) -> Iterator[tuple[Path, int]]:
     """Yield the temporary files of ``path`` with the process that made them."""
     start = f".{path.stem[:_STEM_LENGTH]}."
     pattern = re.compile(re.escape(start) + r"(\d{1,10})\.[0-9a-f]{8}\.tmp\b.*", re.DOTALL)
-    for found in path.parent.glob(glob.escape(start) + "*"):
+    for found in _beginning_with(start, path.parent):
         if mine := pattern.fullmatch(found.name):
             yield found, int(mine[1])
+
+
+def _beginning_with(start: str, folder: Path) -> list[Path]:
+    """Return the files of a folder whose names begin with ``start``; of the others no more than a name is made.
+
+    A folder that many runs fill is listed by each of them.
+    """
+    with contextlib.suppress(OSError):
+        return [folder / name for name in os.listdir(folder) if name.startswith(start)]  # noqa: PTH208
+    return []
 
 
 if sys.platform == "win32":
