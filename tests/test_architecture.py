@@ -257,7 +257,7 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
     assert found["text"] > 10
 
 
-@pytest.mark.parametrize("verb", ["info", "segment", "vectorize", "train", "evaluate", "compare", "demo"])
+@pytest.mark.parametrize("verb", ["info", "segment", "vectorize", "merge", "train", "evaluate", "compare", "demo"])
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""
 import json, sys

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 
 import geopandas
 import numpy as np
@@ -62,8 +63,8 @@ def tiles(classes, rows, cols, *, drift=0.0, place=PLACE, overlap=0, seed=0):
     """Yield parts of a raster, cut at rows and columns, and where each lies, up to some pixels off."""
     random = np.random.default_rng(seed)
     rows, cols = [0, *rows, classes.shape[0]], [0, *cols, classes.shape[1]]
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, right in zip(cols, cols[1:], strict=False):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(cols):
             first_row, first_col = max(0, top - overlap), max(0, left - overlap)
             part = classes[first_row : bottom + overlap, first_col : right + overlap]
             off = random.uniform(-drift, drift, 2)
@@ -325,7 +326,7 @@ def test_degrees_are_measured_along_the_ellipsoid(tmp_path):
     assert {layer["class"]: layer["features"] for layer in report.layers} == {
         entry.name: len(whole.of_class(entry.value).values) for entry in DEFAULT_LEGEND
     }
-    assert sum(layer["area_m2"] for layer in report.layers) == pytest.approx(whole.area_m2.sum(), rel=1e-6)
+    assert sum(layer["area_m2"] for layer in report.layers) == pytest.approx(whole.area_m2.sum(), rel=1e-5)
     assert 0.001 < report.tolerance_m < 0.05
 
 
@@ -342,10 +343,9 @@ def test_styles_and_provenance_are_there(tmp_path):
 
 def test_other_classes_keep_their_layer_and_colour(tmp_path):
     tree = MapClass(1, "tree", "trees", "#123456", "#123456")
-    merge(MergeRequest(tuple(halves(tmp_path, classes=np.ones((5, 60)), classes_=None) if False else (
-        write(tmp_path / "a.gpkg", *traced(np.ones((4, 4))), classes=(tree,)),
-        write(tmp_path / "b.gpkg", *traced(np.ones((4, 4)), PLACE @ Affine.translation(4, 0)), classes=(tree,)),
-    )), tmp_path / "map.gpkg"))  # fmt: skip
+    one = write(tmp_path / "a.gpkg", *traced(np.ones((4, 4))), classes=(tree,))
+    other = write(tmp_path / "b.gpkg", *traced(np.ones((4, 4)), PLACE @ Affine.translation(4, 0)), classes=(tree,))
+    merge(MergeRequest((one, other), tmp_path / "map.gpkg"))
     assert [name for name, kind in pyogrio.list_layers(tmp_path / "map.gpkg") if kind] == ["trees"]
     with closing(sqlite3.connect(tmp_path / "map.gpkg")) as database:
         (qml,) = database.execute("SELECT styleQML FROM layer_styles").fetchone()
@@ -437,10 +437,7 @@ def test_what_is_no_map_of_ours_is_refused(tmp_path):
     assert "field 'class'" in refusal(InputError, one, other, out=tmp_path / "map.gpkg")
     (tmp_path / "c.gpkg").write_bytes(b"nothing")
     assert "another kind" in refusal(InputError, one, tmp_path / "c.gpkg", out=tmp_path / "map.gpkg")
-    assert (
-        "is missing" in (said := refusal(InputError, tmp_path / "no.gpkg", out=tmp_path / "map.gpkg"))
-        or "no.gpkg" in said
-    )
+    assert "no.gpkg" in refusal(InputError, tmp_path / "no.gpkg", out=tmp_path / "map.gpkg")
 
 
 def test_results_are_not_overwritten_and_inputs_never(tmp_path):

@@ -23,8 +23,10 @@ def gpkg_extras(local: Path) -> tuple[dict[str, str], Any]:
         with closing(sqlite3.connect(f"{local.absolute().as_uri()}?mode=ro", uri=True)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
             if "layer_styles" in tables:
-                rows = database.execute("SELECT f_table_name, styleQML FROM layer_styles")
-                styles = {str(name): str(qml) for name, qml in rows}
+                columns = {name for (_, name, *_) in database.execute("PRAGMA table_info(layer_styles)")}
+                qml = "styleQML" if "styleQML" in columns else "''"
+                rows = database.execute(f"SELECT f_table_name, {qml} FROM layer_styles")  # noqa: S608 - one of two
+                styles = {str(name): str(text) for name, text in rows}
             if "gpkg_metadata" in tables:
                 rows = database.execute(
                     "SELECT metadata FROM gpkg_metadata "
