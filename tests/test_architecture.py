@@ -258,7 +258,9 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
     assert found["text"] > 10
 
 
-@pytest.mark.parametrize("verb", ["info", "segment", "batch", "vectorize", "train", "evaluate", "compare", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo"]
+)
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""
 import json, sys

@@ -27,6 +27,7 @@ VERBS = {
     "segment": "Turn a scene into polygons of buildings, roads and water.",
     "batch": "Segment many scenes: one result of each, or one map of all.",
     "vectorize": "Turn a class raster into polygons.",
+    "merge": "Join vector layers of neighbouring ground into one map.",
     "train": "Train the U-Net on labelled images, or fine-tune a model.",
     "evaluate": "Compare a predicted map with a reference.",
     "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, InputError
+from geoseg.pipeline.gpkg_extras import gpkg_extras
 from geoseg.scene.open import check_file, open_raster, read_head
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _describe_layers(path: str, ending: str) -> dict[str, Any]:
     head = read_head(path, local).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head.startswith(_LAYERS[ending]):
         raise InputError(f"{path}: is named {ending} but is of another kind; give it the ending of its real format")
-    styled, provenance = _gpkg_extras(local) if ending == ".gpkg" else (set(), None)
+    styled, provenance = gpkg_extras(local) if ending == ".gpkg" else ({}, None)
     layers = [_parquet_layer(path, local)] if ending == ".parquet" else list(_ogr_layers(path, local))
     for layer in layers:
         layer["styled"] = layer["name"] in styled
@@ -173,26 +172,6 @@ def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
         "crs": crs or ("OGC:CRS84" if primary else None),
         "fields": [name for name in columns if name != primary],
     }
-
-
-def _gpkg_extras(local: Path) -> tuple[set[str], Any]:
-    """Return the layers with a style, and the provenance that geoseg left."""
-    styled: set[str] = set()
-    provenance = None
-    try:
-        with closing(sqlite3.connect(f"{local.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-            if "layer_styles" in tables:
-                styled = {str(name) for (name,) in database.execute("SELECT f_table_name FROM layer_styles")}
-            if "gpkg_metadata" in tables:
-                rows = database.execute(
-                    "SELECT metadata FROM gpkg_metadata "
-                    "WHERE md_standard_uri LIKE '%geoseg%' AND mime_type LIKE '%json'"
-                )
-                provenance = next((json.loads(text) for (text,) in rows), None)
-    except (sqlite3.Error, ValueError, TypeError):
-        return styled, None  # the layers themselves may still be readable
-    return styled, provenance
 
 
 def as_text(found: dict[str, Any]) -> str:

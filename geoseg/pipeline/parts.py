@@ -7,7 +7,6 @@ are the same bits as those rows of the whole, since every window reads its halo 
 from __future__ import annotations
 
 import io
-import math
 import time
 import zipfile
 from contextlib import ExitStack
@@ -24,7 +23,9 @@ from geoseg.pipeline.outputs import RasterSinks, check_outputs
 from geoseg.pipeline.plan import make_plan, opened
 from geoseg.pipeline.segment import Classifying, check_request, finished, started_report
 from geoseg.pipeline.warm import Warm
+from geoseg.resample import weights
 from geoseg.scene.mosaic import Mosaic
+from geoseg.scene.strips import reach
 from geoseg.vocabulary import ClassRows
 
 if TYPE_CHECKING:
@@ -72,16 +73,18 @@ def parts_of(request: SegmentRequest, card: ModelCard) -> list[Part]:
             first = windows.rows[i]
             last = windows.rows[min(i + step, len(windows.rows)) - 1] + core
             stop = min(last, scene.grid.height)
-            sees = _seen((first - 2 * windows.window[0], last + 2 * windows.window[0]), scene)
+            sees = _seen(make_plan(request, scene, card, (first, stop)).windows.row_spans, scene)
             parts.append(Part((first, stop), sees, round((stop - first) * width * ratio)))
         return parts
 
 
-def _seen(rows: tuple[int, int], scene: Scene) -> tuple[int, int]:
-    """Return the native rows that rows of the network's grid are made from, with room for resampling."""
-    ratio = scene.native.height / scene.grid.height
-    room = math.ceil(8 * max(1.0, ratio))
-    return max(0, math.floor(rows[0] * ratio) - room), min(scene.native.height, math.ceil(rows[1] * ratio) + room)
+def _seen(spans: Sequence[tuple[int, int]], scene: Scene) -> tuple[int, int]:
+    """Return the native rows that strips of the network's grid are made from."""
+    needed = [reach(*span, scene.grid.height) for span in spans]
+    first, stop = min(low for low, _ in needed), max(high for _, high in needed)
+    if scene.grid.shape == scene.native.shape:
+        return first, stop
+    return weights(scene.native.height, scene.grid.height).reach(first, stop)
 
 
 def segment_part(

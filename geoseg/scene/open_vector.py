@@ -55,12 +55,13 @@ class SoundPolygons:
     """Geometries that were invalid."""
 
 
-def read_layers(path: Path, field: str | None = None) -> list[tuple[str, geopandas.GeoDataFrame | None]]:
+def read_layers(path: Path, *fields: str) -> list[tuple[str, geopandas.GeoDataFrame | None]]:
     """Read all layers of a vector file: the name and frame of those that may hold polygons, else name and None.
 
     Args:
         path: a .gpkg, .geojson, .json, .fgb, .parquet or .shp.
-        field: a field wanted beside the geometries, where there is one; upper and lower case are the same.
+        fields: those wanted beside the geometries, where they are there; upper and lower case are the same. Of
+            GeoParquet, all are read.
 
     Raises:
         InputError: the file is missing, of another kind, or damaged.
@@ -77,10 +78,29 @@ def read_layers(path: Path, field: str | None = None) -> list[tuple[str, geopand
     if not head.startswith(magic) and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(magic):
         raise InputError(f"{path}: is named {kind} but is of another kind; give it the ending of its real format")
     with reading(path):
-        found = list(_ogr_layers(path, driver, field) if driver else _parquet_layers(path))
+        found = list(_ogr_layers(path, driver, fields) if driver else _parquet_layers(path))
     if not found:
         raise InputError(f"{path}: is damaged or not supported (no layers found); copy or export it again")
     return found
+
+
+def read_line_layer(path: Path, name: str, field: str) -> geopandas.GeoDataFrame:
+    """Read one layer of lines of a GeoPackage.
+
+    Args:
+        path: a .gpkg, one that `read_layers` has let in.
+        name: the layer's.
+        field: a field wanted beside the geometries, where it is there.
+
+    Raises:
+        InputError: the layer cannot be read.
+    """
+    import pyogrio
+
+    with reading(path):
+        return pyogrio.read_dataframe(
+            str(path.absolute()), layer=name, columns=[field], force_2d=True, on_invalid="ignore"
+        )
 
 
 @contextmanager
@@ -133,7 +153,9 @@ def sound_polygons(geometry: NDArray[np.object_]) -> SoundPolygons:
     return SoundPolygons(inner[areal], owners, int(np.count_nonzero(~placed)), int(np.count_nonzero(wrong)))
 
 
-def _ogr_layers(path: Path, driver: str, field: str | None) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
+def _ogr_layers(
+    path: Path, driver: str, fields: tuple[str, ...]
+) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
     import pyogrio
 
     # pyogrio cannot be told which driver to use, but GeoJSON's alone reads what has this prefix.
@@ -153,7 +175,8 @@ def _ogr_layers(path: Path, driver: str, field: str | None) -> Iterator[tuple[st
                 f"{path}: is of the kind {about['driver']}, expected {driver}; "
                 f"write it as one with: ogr2ogr out{path.suffix} {path}"
             )
-        chosen = [str(one) for one in about["fields"] if field and str(one).casefold() == field.casefold()][:1]
+        known = {str(one).casefold(): str(one) for one in reversed(about["fields"])}
+        chosen = [known[field.casefold()] for field in fields if field.casefold() in known]
         yield (
             str(name),
             pyogrio.read_dataframe(source, layer=name, columns=chosen, force_2d=True, on_invalid="ignore"),
