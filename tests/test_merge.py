@@ -55,7 +55,7 @@ def write(path, grid, polygons, *, attributes=None, classes=DEFAULT_LEGEND.class
     wanted = WantedLayers(classes, chosen_attributes(attributes, grid))
     write_layers(path, wanted, [polygons], grid, provenance or {"GEOSEG_MODEL": "tiny"})
     if lines is not None:
-        append_lines(path, line_records(lines), grid.crs)
+        append_lines(path, [line_records(lines)], grid.crs)
     return path
 
 

@@ -125,7 +125,7 @@ def merge(request: MergeRequest, tell: Callable[[int, int], None] = lambda _done
         written = write_layers(path, wanted, [polygons], grid, _provenance(maps, tolerance_m))
         report.layers = tallied(chosen, written)
         if lines is not None and driver_of(out) == "GPKG":
-            append_lines(path, line_records(lines), grid.crs)
+            append_lines(path, [line_records(lines)], grid.crs)
             total = round(float(lines.length_m.sum()), 2)
             report.layers.append({"name": LAYER, "class": "road", "features": len(lines.geometry), "length_m": total})
         elif lines is not None:
