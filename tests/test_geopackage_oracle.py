@@ -96,7 +96,7 @@ def test_a_layer_of_lines_is_what_gdal_writes_by_itself(tmp_path, count):
     records = line_records(Lines(shapes, ends + 1, ends + 2))
     for name in ("ours", "plain"):
         write_plainly(tmp_path / f"{name}.gpkg", layers, grid().crs)
-    append_lines(tmp_path / "ours.gpkg", records, grid().crs)
+    append_lines(tmp_path / "ours.gpkg", [records], grid().crs)
     pyogrio.write_arrow(
         pa.RecordBatchReader.from_batches(SCHEMA, [records]), tmp_path / "plain.gpkg", driver="GPKG", layer=LAYER,
         geometry_name="geom", geometry_type="LineString", crs=grid().crs, append=True,

@@ -111,7 +111,8 @@ def main() -> None:
         counts = report.counts()
         print(f"{len(inputs)} tiles: {counts['done']} done, {counts['failed']} failed, ", end="")
         print(
-            f"{1e3 * seconds / len(inputs):.1f} ms a tile; memory {memory[0]:.0f} MB at a tenth, {memory[-1]:.0f} MB at the end"
+            f"{1e3 * seconds / len(inputs):.1f} ms a tile; "
+            f"memory {memory[0]:.0f} MB at a tenth, {memory[-1]:.0f} MB at the end"
         )
         began = time.perf_counter()
         report = batch(request)
