@@ -118,7 +118,7 @@ def _tell(report: BatchReport, progress: str, *, as_json: bool) -> None:
         for sentence in made["warnings"]:
             message(progress, sentence)
         for layer in made["layers"]:
-            message(progress, f"{layer['name']}: {layer['features']} features", "result")
+            message(progress, f"{made['out']}, {layer['name']}: {layer['features']} features", "result")
     said = ", ".join(f"{number} {status}" for status, number in report.counts().items() if number)
     size, seconds = report.pixels / 1e6, report.seconds
     message(progress, f"{said or 'nothing to do'}; {size:.1f} megapixels in {seconds:.1f} s", "result")

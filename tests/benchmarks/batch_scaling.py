@@ -1,9 +1,9 @@
 """Processes on this machine, and workers on paper: ``python -m tests.benchmarks.batch_scaling [--tiles N]``.
 
 First, the same tiles in turn by one process of one thread, by one process of all threads, and by two processes of one
-thread each; medians of the rounds and their ratios. Then what Dask and our bookkeeping cost for each task: tasks that are
-done already go through a scheduler and two workers. From that, a simulation of up to a thousand workers that get their
-tasks one after the other from one scheduler, each with two in hand.
+thread each; medians of the rounds and their ratios. Then what Dask and our bookkeeping cost for each task: tasks that
+are done already go through a scheduler and two workers. From that, a simulation of up to a thousand workers that get
+their tasks one after the other from one scheduler, each with two in hand.
 """
 
 from __future__ import annotations
