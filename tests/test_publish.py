@@ -450,4 +450,4 @@ def test_a_very_long_name_has_a_temporary_name(tmp_path):
 
 
 def test_this_process_is_alive():
-    assert temporary._is_alive(os.getpid())
+    assert temporary.is_alive(os.getpid())

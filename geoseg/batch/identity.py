@@ -4,49 +4,70 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geoseg
+from geoseg.batch.addresses import is_address
+from geoseg.model.card import card_to_json
 from geoseg.scene.mosaic import Mosaic
 
 if TYPE_CHECKING:
+    from geoseg.model.card import ModelCard
     from geoseg.pipeline.parts import Part
     from geoseg.pipeline.request import SegmentRequest
 
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".prj")
-_WORLD = (".tfw", ".jgw", ".pgw", ".wld", ".prj", ".hdr")
+_WORLD = (".tfw", ".jgw", ".pgw", ".wld", ".prj", ".hdr", ".dbf", ".shx", ".cpg")
+_REFUSING = ("max_pixels", "allow_network")  # with these a scene is read as it is without them, or not at all
+_THIRDS = ("input", "model", "options")
+_DIGITS = 16
 
 
-def key_of(request: SegmentRequest, model_sha256: str, part: Part | None = None) -> str:
-    """Return the key, 32 hexadecimal digits.
+def key_of(request: SegmentRequest, card: ModelCard, part: Part | None = None) -> str:
+    """Return the key, 48 hexadecimal digits: a third each for what is read, the model, and the choices.
 
-    Sizes and times of change stand for the contents of files. How fast and where a result is made is not part of it.
+    Sizes and times of change stand for the contents of files. How fast and where a result is made is not part of it,
+    and neither is what only refuses scenes.
     """
-    said = {
+    reading, output = _plain(request.reading), request.output
+    read = {"aoi": stamps(request.reading.aoi) if request.reading.aoi else None, **_scene(request)}
+    chosen = {
         "version": geoseg.__version__,
-        "model": model_sha256,
-        "reading": _plain(request.reading),
+        "reading": {name: value for name, value in reading.items() if name not in ("aoi", "options")},
+        "options": {name: value for name, value in reading["options"].items() if name not in _REFUSING},
         "windows": _plain(request.windows),
         "precision": request.runs_on.precision,
         "tta": request.eightfold,
-        "aoi": stamps(request.reading.aoi) if request.reading.aoi else None,
-        **_scene(request),
     }
     if part is None:
-        output = request.output
         names = [path.suffix if path else None for path in (output.layers, output.raster, output.raster_final)]
-        said["outputs"] = [*names, output.confidence is not None, output.rfc7946, dict(output.creation)]
-        said["vectors"] = _plain(request.vectors)
+        chosen["outputs"] = [*names, output.confidence is not None, output.rfc7946, dict(output.creation)]
+        chosen["vectors"] = _plain(request.vectors) if output.traced else None
     else:
-        said["part"] = [part.rows, request.output.has_rasters]
-    return combined([json.dumps(said, sort_keys=True, default=str)])
+        chosen["part"] = [part.rows, output.has_rasters]
+    return "".join(_digest(one) for one in (read, card_to_json(card), chosen))
+
+
+def changed(earlier: str, key: str) -> str:
+    """Return which thirds of two keys differ, in words for people."""
+    if len(earlier) != len(key) or len(key) != len(_THIRDS) * _DIGITS:
+        return "input, model or options have changed"
+    starts = range(0, len(key), _DIGITS)
+    differ = [name for name, i in zip(_THIRDS, starts, strict=True) if earlier[i : i + _DIGITS] != key[i : i + _DIGITS]]
+    return f"{' and '.join(differ)} {'has' if differ in (['input'], ['model']) else 'have'} changed"
 
 
 def combined(texts: list[str]) -> str:
     """Return the digest of texts in their order."""
     return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()
+
+
+def _digest(said: dict[str, Any]) -> str:
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=_DIGITS // 2).hexdigest()
 
 
 def _scene(request: SegmentRequest) -> dict[str, Any]:
@@ -60,6 +81,8 @@ def _scene(request: SegmentRequest) -> dict[str, Any]:
 
 def stamps(path: Path | str) -> dict[str, tuple[int, int]]:
     """Return size and time of change of a file and of what may lie beside it; of an address, nothing but its name."""
+    if is_address(os.fspath(path)):
+        return {os.fspath(path): (0, 0)}
     path = Path(path)
     found: dict[str, tuple[int, int]] = {}
     for one in (

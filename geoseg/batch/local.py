@@ -17,6 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
+from geoseg.batch import manifest
+from geoseg.batch.lock import remove_unheld
 from geoseg.batch.perform import failed, perform
 from geoseg.pipeline.warm import Warm
 
@@ -33,7 +35,7 @@ KILLS = "{source}: its process was killed while it was done alone; is memory too
 
 
 def one_by_one(tasks: Iterable[Task], tell: Callable[[int], None]) -> Iterator[Outcome]:
-    """Do tasks in this process.
+    """Do tasks in this process, those that it died of the last time in one of their own.
 
     Args:
         tasks: what to do.
@@ -41,7 +43,14 @@ def one_by_one(tasks: Iterable[Task], tell: Callable[[int], None]) -> Iterator[O
     """
     warm = Warm()
     for task in tasks:
-        yield perform(task, warm, lambda _done, _total, pixels: tell(pixels))
+        try:
+            if manifest.killed(task):  # perhaps by what is in the file: it does not take this process with it
+                yield _alone(task, None)
+            else:
+                yield perform(task, warm, lambda _done, _total, pixels: tell(pixels))
+        except BaseException:  # an interrupt
+            _tidy_up(task)
+            raise
 
 
 def in_a_pool(tasks: Iterable[Task], jobs: int, gpus: list[str] | None = None) -> Iterator[Outcome]:
@@ -59,11 +68,15 @@ def in_a_pool(tasks: Iterable[Task], jobs: int, gpus: list[str] | None = None) -
             yield from pool.run(waiting)
         finally:
             pool.stop()
-        suspects = pool.suspects
-        if not suspects:
+        if not pool.suspects:
             return
+        # Most of them only waited in the pool; where none had begun, any may be to blame.
+        begun = {task.name for task in pool.suspects if manifest.killed(task)}
+        suspects = [task for task in pool.suspects if task.name in begun or not begun]
         for task in suspects:
             yield _alone(task, gpus)
+        if begun:
+            waiting = itertools.chain((task for task in pool.suspects if task.name not in begun), waiting)
 
 
 def _alone(task: Task, gpus: list[str] | None) -> Outcome:
@@ -86,17 +99,19 @@ class _Pool:
             names.put(name)  # type: ignore[union-attr]
         self._executor = ProcessPoolExecutor(jobs, context, _settle_in, (names,))
         self._room = jobs * _AHEAD
+        self._under_way: dict[Future[Outcome], Task] = {}
         self.suspects: list[Task] = []
         """Tasks that were under way when the pool broke."""
 
     def run(self, waiting: Iterator[Task]) -> Iterator[Outcome]:
         """Yield outcomes until there are no more tasks or the pool breaks."""
-        under_way: dict[Future[Outcome], Task] = {}
+        under_way = self._under_way
         broken = False
         while True:
             while not broken and len(under_way) < self._room and (task := next(waiting, None)) is not None:
                 try:
-                    under_way[self._executor.submit(_do, task)] = task
+                    with _interrupts_held():  # Ctrl-C reaches processes that begin, too
+                        under_way[self._executor.submit(_do, task)] = task
                 except BrokenProcessPool:
                     self.suspects.append(task)
                     broken = True
@@ -111,7 +126,7 @@ class _Pool:
                     broken = True
 
     def stop(self) -> None:
-        """End all processes; those that are at work may remove their temporary files first."""
+        """End all processes; those that are at work may remove their temporary files first, of others we do."""
         processes: list[BaseProcess] = list((getattr(self._executor, "_processes", None) or {}).values())
         self._executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -121,6 +136,29 @@ class _Pool:
             process.join(max(0.0, until - time.monotonic()))
             if process.is_alive():
                 process.kill()
+                process.join()
+        for task in (*self._under_way.values(), *self.suspects):
+            _tidy_up(task)
+
+
+def _tidy_up(task: Task) -> None:
+    """Remove what a process that is gone left of its work."""
+    with contextlib.suppress(OSError):
+        manifest.clear_away(task)
+        remove_unheld(task.lock)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep SIGINT from this thread, and from processes that it starts, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _warm: Warm | None = None  # of this process

@@ -2,43 +2,88 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from geoseg.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _WAIT_S = 0.2
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link could lead anywhere
 
 
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the lock of this name, and hold it.
+    """Wait until nobody else holds the lock of this name, and hold it.
 
     Where the system knows no locks of this kind (some network disks), nothing is waited for: results appear whole
     anyway, and the last one stays.
+
+    Raises:
+        OutputError: its file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            held = _taken(handle)
-            if held and _is_there(path, handle):
-                break
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-        if not held:
-            time.sleep(_WAIT_S)
+    while (handle := _held(path)) is None:
+        time.sleep(_WAIT_S)
     try:
         yield
     finally:
-        if os.name != "nt":  # a file that is open cannot be removed there
-            path.unlink(missing_ok=True)
+        _let_go(path, handle)
+
+
+def remove_unheld(path: Path) -> None:
+    """Remove what a killed process left of its lock; one that is held stays.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+    if os.path.lexists(path) and (handle := _held(path)) is not None:
+        _let_go(path, handle)
+
+
+def _held(path: Path) -> int | None:
+    """Return the handle of the lock, or None where somebody else holds it; raises OutputError."""
+    handle = _opened(path)
+    try:
+        if handle is not None and _taken(handle) and _is_there(path, handle):
+            return handle
+    except BaseException:
+        os.close(handle)  # type: ignore[arg-type]
+        raise
+    if handle is not None:
+        os.close(handle)
+    return None
+
+
+def _opened(path: Path) -> int | None:
+    """Open the lock's file; None where its last holder is just removing it; raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, _FLAGS, 0o666)
+    except OSError as error:
+        if os.name == "nt" and isinstance(error, PermissionError) and os.path.lexists(path):
+            return None
+        raise OutputError(
+            f"{path}: cannot be made ({error.strerror}), so nothing can be written beside it; check the folder"
+        ) from error
+
+
+def _let_go(path: Path, handle: int) -> None:
+    """Give the lock up and remove its file."""
+    if os.name == "nt":  # a file that is open cannot be removed there, be it by its owner
+        os.close(handle)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return
+    try:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    finally:
         os.close(handle)
 
 

@@ -1,17 +1,21 @@
 """Manifests: a small JSON file beside a result that says what it was made from. It is written last.
 
 A task is done where its manifest has its key, and its files are there with the sizes that the manifest tells.
+Whatever lies beside a manifest was made by a batch, also where the manifest itself has become unreadable.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from typing import TYPE_CHECKING, Any
 
 import geoseg
+from geoseg.batch.identity import changed
 from geoseg.errors import OutputError
+from geoseg.layers.temporary import is_alive, remove_stale, temporary_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,16 +24,24 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+_NOT_DONE = {"begun": "was interrupted", "failed": "failed before", "outside": "was outside the area asked for"}
+
 
 def why_not_done(task: Task) -> str:
-    """Return why a task has to be done, in a few words; '' where it is done."""
+    """Return why a task has to be done, in a few words; '' where it is done, or known to be outside the area."""
     told = read(task.manifest)
     if told is None:
         return "new"
-    if told.get("state") != "done":
-        return "failed before" if told.get("state") == "failed" else "was interrupted"
-    if told.get("key") != task.key:
-        return _difference(told, task)
+    state, same = told.get("state"), told.get("key") == task.key
+    if state == "outside" and same:
+        return ""
+    if state != "done":
+        return _NOT_DONE.get(str(state), "its manifest cannot be read")
+    return _output_amiss(told, task) if same else _difference(told, task)
+
+
+def _output_amiss(told: dict[str, Any], task: Task) -> str:
+    """Return which output is not as its manifest says; '' where all are."""
     sizes = told.get("outputs")
     if not isinstance(sizes, dict) or set(sizes) != {path.name for path in task.outputs}:
         return "other outputs are wanted"
@@ -53,14 +65,40 @@ def check_free(task: Task) -> None:
 
 
 def begin(task: Task) -> None:
-    """Say that a task is being done: what lies there afterwards is ours."""
-    _write(task.manifest, {"schema": SCHEMA, "state": "begun", "key": task.key, "source": task.source})
+    """Say that a task is being done: what lies there afterwards is ours.
+
+    Raises:
+        OutputError: that cannot be written.
+    """
+    clear_away(task)
+    _write(task, "begun", host=platform.node(), process=os.getpid())
 
 
 def give_up(task: Task) -> None:
-    """Say that a task failed, if it was begun; what was there before it stays, and is ours."""
+    """Say that a task failed, if it was begun; what was there before it stays, and is ours; raises OutputError."""
+    clear_away(task)
     if read(task.manifest) is not None:
-        _write(task.manifest, {"schema": SCHEMA, "state": "failed", "key": task.key, "source": task.source})
+        _write(task, "failed")
+
+
+def leave_out(task: Task, sentence: str) -> None:
+    """Say that a task is outside the area asked for, and why; raises OutputError."""
+    _write(task, "outside", why=sentence)
+
+
+def killed(task: Task) -> bool:
+    """Return whether the process that did the task last died of it, or at least over it, on this host."""
+    told = read(task.manifest) or {}
+    process = told.get("process")
+    is_from_here = told.get("state") == "begun" and told.get("host") == platform.node()
+    return is_from_here and isinstance(process, int) and not is_alive(process)
+
+
+def clear_away(task: Task) -> None:
+    """Remove temporary files of a process of this host that died while it did the task."""
+    if killed(task):
+        for path in (*task.outputs, task.manifest, task.log):
+            remove_stale(path, 0)
 
 
 def finish(task: Task, report: dict[str, Any]) -> None:
@@ -70,40 +108,44 @@ def finish(task: Task, report: dict[str, Any]) -> None:
         task: whose outputs are all in place.
         report: what to say of the run, JSON values.
     """
-    said = {
-        "schema": SCHEMA,
-        "state": "done",
-        "key": task.key,
-        "source": task.source,
-        "version": geoseg.__version__,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "outputs": {path.name: _size(path) for path in task.outputs},
-        "report": report,
-    }
-    _write(task.manifest, said)
+    finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    sizes = {path.name: _size(path) for path in task.outputs}
+    _write(task, "done", finished=finished, outputs=sizes, report=report)
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return what a manifest says; None where there is none that can be read."""
+    """Return what a manifest says; None where there is none, {} where it says nothing that we understand."""
     try:
         told = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return told if isinstance(told, dict) and told.get("schema") == SCHEMA else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) and told.get("schema") == SCHEMA else {}
 
 
-def _write(path: Path, said: dict[str, Any]) -> None:
-    """Replace a manifest at once.
+def replace_text(path: Path, text: str) -> None:
+    """Write a text under a name at once, never through a link.
 
-    The results that it speaks of are on the disk already. Should it be lost itself, the task is done again.
+    Manifests need not reach the disk before the power fails: results are there already, and are made again where
+    nothing speaks of them.
+
+    Raises:
+        OutputError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
-        temporary.write_text(json.dumps(said, ensure_ascii=False), "utf-8")
+        temporary.write_text(text, "utf-8", errors="surrogateescape", newline="")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(task: Task, state: str, **more: Any) -> None:
+    said = {"schema": SCHEMA, "state": state, "key": task.key, "source": task.source, "version": geoseg.__version__}
+    replace_text(task.manifest, json.dumps(said | more, ensure_ascii=False))
 
 
 def _difference(told: dict[str, Any], task: Task) -> str:
@@ -111,7 +153,7 @@ def _difference(told: dict[str, Any], task: Task) -> str:
         return f"was made by geoseg {told.get('version')}"
     if told.get("source") != task.source:
         return "is of another source"
-    return "input, model or options have changed"
+    return changed(str(told.get("key")), task.key)
 
 
 def _size(path: Path) -> int | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import time
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoseg.batch import manifest
-from geoseg.batch.lock import alone_with
+from geoseg.batch.lock import alone_with, remove_unheld
 from geoseg.batch.task import Outcome
 from geoseg.errors import GeosegError, OutsideAreaError
 from geoseg.pipeline.parts import segment_part
@@ -18,14 +20,21 @@ from geoseg.pipeline.segment import segment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geoseg.batch.task import Status, Task
+    from geoseg.batch.task import Task
     from geoseg.pipeline.request import SegmentReport
     from geoseg.pipeline.warm import Warm
+
+    Tell = Callable[[int, int, int], None]
+
+FAULTS = "GEOSEG_FAULTS"
+"""Environment variable that only tests set: JSON that maps names of tasks to what befalls each when its first window
+is done and its temporary files are there. ``kill`` ends the process at once, ``raise`` raises what nobody expects,
+``slow:SECONDS`` waits."""
 
 _KEPT = ("layers", "warnings", "device", "precision", "crs", "megapixels_per_second", "peak_rss_mb")
 
 
-def perform(task: Task, warm: Warm, tell: Callable[[int, int, int], None] = lambda _d, _t, _p: None) -> Outcome:
+def perform(task: Task, warm: Warm, tell: Tell = lambda _done, _total, _pixels: None) -> Outcome:
     """Do a task unless it is done; a failure is an outcome, an interrupt is not.
 
     Args:
@@ -33,20 +42,28 @@ def perform(task: Task, warm: Warm, tell: Callable[[int, int, int], None] = lamb
         warm: models and networks of earlier tasks of this process.
         tell: as for :func:`geoseg.pipeline.segment.segment`.
     """
-    began = time.perf_counter()
     try:
         with alone_with(task.lock):
-            why = manifest.why_not_done(task)
-            if not why:
-                return kept(task)
-            manifest.check_free(task)
-            manifest.begin(task)
-            report = _run(task, warm, tell)
-            said = {name: getattr(report, name) for name in _KEPT}
-            manifest.finish(task, said | {"pixels": report.pixels, "unreadable": report.unreadable})
-            task.log.unlink(missing_ok=True)
+            return _performed(task, warm, tell)
+    except GeosegError as error:  # no lock, no work
+        return failed(task, str(error))
+
+
+def _performed(task: Task, warm: Warm, tell: Tell) -> Outcome:
+    """Do a task that nobody else is doing."""
+    began = time.perf_counter()
+    try:
+        why = manifest.why_not_done(task)
+        if not why:
+            return kept(task)
+        manifest.check_free(task)
+        manifest.begin(task)
+        report = _run(task, warm, _with_faults(task.name, tell))
+        said = {name: getattr(report, name) for name in _KEPT}
+        manifest.finish(task, said | {"pixels": report.pixels, "unreadable": report.unreadable})
+        _remove_log(task)
     except OutsideAreaError as error:
-        return _ended(task, "outside", str(error), began)
+        return _outside(task, str(error), time.perf_counter() - began)
     except GeosegError as error:
         return failed(task, str(error), time.perf_counter() - began)
     except Exception as error:  # noqa: BLE001 - one bad tile never ends a batch
@@ -66,28 +83,69 @@ def perform(task: Task, warm: Warm, tell: Callable[[int, int, int], None] = lamb
 
 
 def kept(task: Task) -> Outcome:
-    """Return the outcome of a task that was done before."""
-    told: dict[str, Any] = (manifest.read(task.manifest) or {}).get("report", {})
-    pixels, damaged = told.get("pixels", 0), tuple(told.get("unreadable", ()))
-    said = {name: told[name] for name in _KEPT if name in told}
+    """Return the outcome of a task that was done, or found to be outside, before."""
+    told = manifest.read(task.manifest) or {}
+    if told.get("state") == "outside":
+        return Outcome(task.name, task.source, "outside", str(told.get("why", "")))
+    report = told.get("report")
+    found: dict[str, Any] = report if isinstance(report, dict) else {}
+    pixels, damaged = found.get("pixels", 0), tuple(found.get("unreadable", ()))
+    said = {name: found[name] for name in _KEPT if name in found}
     return Outcome(task.name, task.source, "kept", "", 0.0, pixels, tuple(map(str, task.outputs)), said, damaged)
 
 
 def failed(task: Task, sentence: str, seconds: float = 0.0, trace: str = "") -> Outcome:
-    """Return the outcome of a task that could not be done, and write its log."""
+    """Return the outcome of a task that could not be done, write its log, and clear away what a dead process left."""
+    sentence, trace = (_without_secrets(text, task) for text in (sentence, trace))
     with contextlib.suppress(OSError):  # the report says it, too
         manifest.give_up(task)
-        task.log.write_text(f"{sentence}\n\n{trace}" if trace else f"{sentence}\n", "utf-8", errors="replace")
+        remove_unheld(task.lock)
+        manifest.replace_text(task.log, f"{sentence}\n\n{trace}" if trace else f"{sentence}\n")
     return Outcome(task.name, task.source, "failed", sentence, seconds)
 
 
-def _run(task: Task, warm: Warm, tell: Callable[[int, int, int], None]) -> SegmentReport:
+def _outside(task: Task, sentence: str, seconds: float) -> Outcome:
+    sentence = _without_secrets(sentence, task)
+    with contextlib.suppress(OSError):  # it is looked at again, then
+        manifest.leave_out(task, sentence)
+        _remove_log(task)
+    return Outcome(task.name, task.source, "outside", sentence, seconds)
+
+
+def _run(task: Task, warm: Warm, tell: Tell) -> SegmentReport:
     if task.part is not None and task.rows is not None:
         return segment_part(task.request, task.part, task.rows, tell, warm)
     output = replace(task.request.output, overwrite=True)  # what lies there is ours, or may be replaced
     return segment(replace(task.request, output=output), tell, warm)
 
 
-def _ended(task: Task, status: Status, why: str, began: float) -> Outcome:
-    task.manifest.unlink(missing_ok=True)
-    return Outcome(task.name, task.source, status, why, time.perf_counter() - began)
+def _remove_log(task: Task) -> None:
+    """Remove the log of an earlier failure."""
+    with contextlib.suppress(OSError):
+        task.log.unlink(missing_ok=True)
+
+
+def _without_secrets(text: str, task: Task) -> str:
+    """Return a text in which the scene's address is shown as everywhere: without passwords and keys."""
+    scene = task.request.scene
+    return text.replace(scene, task.source) if isinstance(scene, str) else text
+
+
+def _with_faults(name: str, tell: Tell) -> Tell:
+    """Return what is told of progress, with what tests want to befall a task; see `FAULTS`."""
+    if FAULTS not in os.environ:
+        return tell
+    fault = json.loads(os.environ[FAULTS]).get(name, "")
+
+    def faulty(done: int, total: int, pixels: int) -> None:
+        nonlocal fault
+        befalls, fault = fault, ""
+        if befalls == "kill":
+            os._exit(137)
+        elif befalls == "raise":
+            raise RuntimeError(f"{FAULTS} asks for it")
+        elif befalls.startswith("slow:"):
+            time.sleep(float(befalls.removeprefix("slow:")))
+        tell(done, total, pixels)
+
+    return faulty

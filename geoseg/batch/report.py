@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import geoseg
+from geoseg.batch.manifest import replace_text
+from geoseg.layers.temporary import remove_stale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +84,7 @@ class BatchReport:
         """Write both files, each at once, in place of those of an earlier run.
 
         Raises:
-            OSError: they cannot be written.
+            OutputError: they cannot be written.
         """
         table = io.StringIO()
         writer = csv.writer(table)
@@ -91,9 +93,8 @@ class BatchReport:
         texts = {JSON_NAME: json.dumps(self.to_json(), ensure_ascii=False, indent=1), TABLE_NAME: table.getvalue()}
         for name, text in texts.items():
             path = self.folder / (self.stem + name)
-            half = path.with_name(f".{path.name}.tmp")
-            half.write_text(text, "utf-8", errors="surrogateescape", newline="")
-            half.replace(path)
+            remove_stale(path)
+            replace_text(path, text)
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:

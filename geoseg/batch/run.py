@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ from geoseg.batch.joining import join
 from geoseg.batch.local import gpus_here, in_a_pool, one_by_one
 from geoseg.batch.mosaic import looked_at, maps_of
 from geoseg.batch.perform import kept
+from geoseg.batch.plan import check_wishes
 from geoseg.batch.report import BatchReport
 from geoseg.batch.scenes import make_folders, scene_tasks
 from geoseg.batch.task import Outcome
 from geoseg.errors import OutputError, UsageError
-from geoseg.layers.vector import driver_of
 from geoseg.model.file import load_card
 
 if TYPE_CHECKING:
@@ -79,25 +80,8 @@ def batch(request: BatchRequest, watch: Watch | None = None) -> BatchReport:
     finally:
         run.report.seconds = time.perf_counter() - began
         if run.ready:
-            run.write()
+            run.report.write()
     return run.report
-
-
-def planned(request: BatchRequest) -> list[tuple[str, str]]:
-    """Return what a run would do: each scene or part with the reason, '' where it is done already.
-
-    Raises:
-        UsageError, ModelError, InputError: as for :func:`batch`.
-    """
-    card = load_card(request.how.model)
-    if request.mosaic is None:
-        tasks = list(scene_tasks(request, card.tensors_sha256))
-        return [(task.source, manifest.why_not_done(task)) for task in tasks]
-    tiles, lost = looked_at(request.inputs, request, card, lambda _number: None)
-    found = [(outcome.source, f"cannot be read: {outcome.why}") for outcome in lost]
-    for plan in maps_of(tiles, request, card) if tiles else []:
-        found += [(task.source, manifest.why_not_done(task)) for task in [*plan.tasks, plan.joining]]
-    return found
 
 
 @dataclass(slots=True)
@@ -119,26 +103,13 @@ class _Run:
         request = self.request
         card = load_card(request.how.model)
         self.report.model = {"name": card.name, "sha256": card.tensors_sha256}
-        if request.wanted.layers is not None:
-            driver_of(f"x{request.wanted.layers}")
+        check_wishes(request, card)
         if request.mosaic is not None:
             self._map(card)
             return
         make_folders(request)
         self.ready = True
-        tasks = [
-            task
-            for number, task in enumerate(scene_tasks(request, card.tensors_sha256))
-            if request.where.is_mine(number)
-        ]
-        self.report.outcomes = self._done(tasks, "tile")
-
-    def write(self) -> None:
-        """Write the report."""
-        try:
-            self.report.write()
-        except OSError as error:
-            raise OutputError(f"{self.report.folder}: the report cannot be written ({error.strerror})") from error
+        self.report.outcomes = self._done(list(scene_tasks(request, card)), "tile")
 
     def _map(self, card: ModelCard) -> None:
         """Make one map of all tiles."""
@@ -180,8 +151,9 @@ class _Run:
         found: dict[str, Outcome] = {}
         progress = Progress("segment", unit, len(tasks))
         try:
-            with self._executor(progress) as execute:
-                for outcome in self._outcomes(tasks, execute):
+            # Closed at once when the run ends early: processes of a pool must not outlive it.
+            with self._executor(progress) as execute, _closed(self._outcomes(tasks, execute)) as doing:
+                for outcome in doing:
                     found[outcome.name] = outcome
                     progress.done += 1
                     progress.failed += outcome.status == "failed"
@@ -190,8 +162,9 @@ class _Run:
                         self.watch.failure(outcome)
                     self.watch.progress(progress)
                     most = self.request.max_failures
-                    if most is not None and progress.failed > most:
+                    if most is not None and progress.failed > most and not self.request.collect:
                         self.report.warnings.append(f"ended after {progress.failed} failures (--max-failures {most})")
+                        self.report.interrupted = True
                         break
         finally:
             self.report.pixels = progress.pixels
@@ -218,10 +191,11 @@ class _Run:
                 kept_ones.clear()
                 yield _of_log(task)
         else:
-            for outcome in execute(waiting):
-                yield from kept_ones
-                kept_ones.clear()
-                yield outcome
+            with _closed(execute(waiting)) as doing:
+                for outcome in doing:
+                    yield from kept_ones
+                    kept_ones.clear()
+                    yield outcome
         yield from kept_ones
 
     @contextmanager
@@ -241,15 +215,23 @@ class _Run:
             gpus = gpus_here() if self.request.how.runs_on.device in ("auto", "cuda") else []
             yield lambda tasks: in_a_pool((task.on_threads(threads) for task in tasks), where.jobs, gpus or None)
         else:
-            finished = 0
 
             def tell(pixels: int) -> None:
-                nonlocal finished
                 before, progress.pixels = progress.pixels, progress.pixels + pixels
                 self.watch.progress(progress)
                 progress.pixels = before
 
             yield lambda tasks: one_by_one(tasks, tell)
+
+
+@contextmanager
+def _closed(outcomes: Iterator[Outcome]) -> Iterator[Iterator[Outcome]]:
+    """Yield what does tasks, and end it when the block is left, however that happens."""
+    try:
+        yield outcomes
+    finally:
+        if isinstance(outcomes, Generator):
+            outcomes.close()
 
 
 def _make_folder(request: BatchRequest) -> None:
@@ -266,7 +248,9 @@ def _make_folder(request: BatchRequest) -> None:
 
 
 def _left(task: Task) -> Outcome:
-    return Outcome(task.name, task.source, "left", manifest.why_not_done(task) or "was done meanwhile")
+    """Return the outcome of a task that had no turn, or whose outcome was not heard of any more."""
+    why = manifest.why_not_done(task)
+    return Outcome(task.name, task.source, "left", why) if why else kept(task)
 
 
 def _of_log(task: Task) -> Outcome:

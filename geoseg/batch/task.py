@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from geoseg.pipeline.request import SegmentRequest
 
 Status = Literal["done", "kept", "outside", "failed", "left"]
-"""Made now; there already; not in the area asked for; not possible; not begun because the run ended before."""
+"""Made now; there already; not in the area asked for; not possible; not done because the run ended before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Task:
     @property
     def log(self) -> Path:
         """What went wrong, where something did."""
-        return self.target.with_name(self.target.name + ".log")
+        return self.target.with_name(self.target.name + ".geoseg.log")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ def command(scenes: tuple[str, ...], progress: str, as_json: bool, dry_run: bool
 
     if given["allow_network"]:
         gdal_guard.allow_network()
-    from geoseg.batch.run import Watch, batch, planned
+    from geoseg.batch.plan import planned
+    from geoseg.batch.run import Watch, batch
     from geoseg.cli.batch_request import batch_request_from
     from geoseg.cli.progress import message, progress_on
     from geoseg.cli.steady_memory import steady_memory

@@ -39,11 +39,17 @@ def remove_with_company(temporary: Path) -> None:
             found.unlink()
 
 
-def remove_stale(path: Path) -> None:
-    """Remove temporary files of ``path`` that a killed run left: a day old, their process gone from here."""
+def remove_stale(path: Path, older_than_s: float = _STALE_SECONDS) -> None:
+    """Remove temporary files of ``path`` that a killed run left: a day old, their process gone from here.
+
+    Args:
+        path: the final name.
+        older_than_s: their least age in seconds. Of other hosts' processes nothing is known, hence a day; who knows
+            that a file is of this host may say 0.
+    """
     for found, pid in _temporaries(path):
         with contextlib.suppress(OSError):
-            if time.time() - found.stat().st_mtime > _STALE_SECONDS and not _is_alive(pid):
+            if time.time() - found.stat().st_mtime >= older_than_s and not is_alive(pid):
                 found.unlink()
 
 
@@ -68,7 +74,7 @@ def _beginning_with(start: str, folder: Path) -> list[Path]:
 
 if sys.platform == "win32":
 
-    def _is_alive(pid: int) -> bool:
+    def is_alive(pid: int) -> bool:
         """Tell whether a process runs on this host; os.kill(pid, 0) would send it Ctrl-C here."""
         query_limited_information = 0x1000
         handle = ctypes.windll.kernel32.OpenProcess(query_limited_information, 0, pid)
@@ -78,7 +84,7 @@ if sys.platform == "win32":
 
 else:
 
-    def _is_alive(pid: int) -> bool:
+    def is_alive(pid: int) -> bool:
         """Tell whether a process runs on this host."""
         try:
             os.kill(pid, 0)

@@ -42,20 +42,29 @@ def check_outputs(output: OutputRequest, vectors: VectorRequest, legend: Legend,
             without roads.
         OutputError: the format cannot hold the CRS.
     """
+    check_wishes(output, vectors, legend)
+    if output.layers is not None:
+        from geoseg.vector.attributes import chosen_attributes
+
+        check_layers(output.layers, grid, rfc7946=output.rfc7946)
+        chosen_attributes(vectors.attributes, grid)
+
+
+def check_wishes(output: OutputRequest, vectors: VectorRequest, legend: Legend) -> None:
+    """Refuse what could be written of no scene at all.
+
+    Raises:
+        UsageError: as :func:`check_outputs`.
+    """
     chosen_classes(vectors, legend)
     for raster in (output.raster, output.raster_final, output.confidence):
         if raster is not None:
             check_raster(raster)
     if output.creation and not (output.has_rasters or output.raster_final):
         raise UsageError("--co is about rasters; give it with --raster, --raster-final or --confidence")
-    if output.layers is not None:
-        from geoseg.vector.attributes import chosen_attributes
-
-        check_layers(output.layers, grid, rfc7946=output.rfc7946)
-        chosen_attributes(vectors.attributes, grid)
-    elif vectors.attributes is not None:
+    if output.layers is None and vectors.attributes is not None:
         raise UsageError("--attributes is about fields of vector layers; give it with --out")
-    elif output.rfc7946:
+    if output.layers is None and output.rfc7946:
         raise UsageError("--rfc7946 is about GeoJSON; give an --out that ends in .geojson")
     least_areas(vectors.min_area_m2, legend)
     if vectors.regularize:

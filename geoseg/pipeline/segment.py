@@ -22,6 +22,7 @@ from geoseg.pipeline.request import SegmentReport
 from geoseg.pipeline.warm import Warm
 from geoseg.scene.georeference import short_name
 from geoseg.scene.mosaic import Mosaic
+from geoseg.scene.open import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,7 @@ def started_report(request: SegmentRequest, plan: Plan, card: ModelCard, stretch
     """Return the report of a run that begins, before it is known what it runs on."""
     output, windows = request.output, plan.windows
     return SegmentReport(
-        scene=str(request.scene),
+        scene=str(scene) if isinstance(scene := request.scene, Mosaic) else shown(scene),
         crs=short_name(plan.scene.whole.crs),
         pixels=plan.scene.window.height * plan.scene.window.width,
         out=str(output.layers) if output.layers else None,

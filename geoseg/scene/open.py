@@ -121,6 +121,11 @@ def check_file(path: str | Path) -> Path:
     return local
 
 
+def shown(path: str | Path) -> str:
+    """Return a path as people may see it: an address without user names, passwords and keys."""
+    return _without_secrets(str(path)) if _is_remote(str(path)) else str(path)
+
+
 def read_head(name: str, local: Path, size: int = 4096) -> bytes:
     """Return the first bytes of a file.
 
