@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def key_of(request: SegmentRequest, model_sha256: str, part: Part | None = None)
     said = {
         "version": geoseg.__version__,
         "model": model_sha256,
-        "reading": _plain(request.reading),
+        "reading": _plain(replace(request.reading, aoi=None)),
         "windows": _plain(request.windows),
         "precision": request.runs_on.precision,
         "tta": request.eightfold,

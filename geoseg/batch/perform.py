@@ -74,10 +74,11 @@ def kept(task: Task) -> Outcome:
 
 
 def failed(task: Task, sentence: str, seconds: float = 0.0, trace: str = "") -> Outcome:
-    """Return the outcome of a task that could not be done, and write its log."""
+    """Return the outcome of a task that could not be done, and write its log, unless another process has done it."""
     with contextlib.suppress(OSError):  # the report says it, too
-        manifest.give_up(task)
-        task.log.write_text(f"{sentence}\n\n{trace}" if trace else f"{sentence}\n", "utf-8", errors="replace")
+        if manifest.why_not_done(task):
+            manifest.give_up(task)
+            task.log.write_text(f"{sentence}\n\n{trace}" if trace else f"{sentence}\n", "utf-8", errors="replace")
     return Outcome(task.name, task.source, "failed", sentence, seconds)
 
 
