@@ -8,153 +8,181 @@ second pass for tasks whose workers died, since Dask blames every task that a lo
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal
 
 import geoseg
+from geoseg.batch.identity import combined
 from geoseg.batch.perform import failed, perform
-from geoseg.errors import UsageError
+from geoseg.batch.task import Outcome
 from geoseg.pipeline.warm import Warm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from geoseg.batch.task import Outcome, Task
+    from geoseg.batch.task import Task
 
-CONNECT_S = 10
-"""Longest wait for a scheduler, in seconds."""
-WORKERS_S = 60
-"""Longest wait for the first worker."""
+DESERTED_S = 600.0
+"""How long a cluster may be without workers before a run ends."""
 _AHEAD = 2  # tasks in hand for each thread of the workers
+_TICK_S = 0.05
+_LOOK_S = 2.0  # between looks at the workers, which come and go
 
 KILLS = (
     "{source}: every worker that took it died, also when it was done alone; is memory too short, or the file damaged?"
 )
-LOST = "{source}: the scheduler was lost before it was done; give the same command again to go on"
+LOST = "--scheduler: {where} was lost before everything was done; give the same command again to go on"
+DESERTED = "--scheduler: {where} has had no workers for {minutes:.0f} minutes; give the same command again to go on"
+CANCELLED = "it was cancelled on the cluster; give the same command again"
 
 
 class Cluster:
-    """A connection to a scheduler."""
+    """A connection to a scheduler; made by :func:`geoseg.batch.connect.cluster`."""
 
-    def __init__(self, client: Any, resources: dict[str, float] | None) -> None:
-        self._client, self._resources = client, resources
+    def __init__(self, client: Any, where: str, resources: dict[str, float] | None) -> None:
+        self._client, self._where, self._resources = client, where, resources
+        self._threads: dict[str, int] = {}  # of the workers, by their addresses
+        self._looked = -_LOOK_S
+        self._inhabited = time.monotonic()  # when there were workers last
+        self._over = ""  # why the run cannot go on
 
     @property
     def dashboard(self) -> str:
         """Address of the page that shows what the cluster is doing; '' where there is none."""
-        return str(self._client.dashboard_link or "")
+        try:
+            return str(self._client.dashboard_link or "")
+        except KeyError:  # the scheduler has none
+            return ""
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Do tasks on the cluster, and yield outcomes as they come."""
+    def run(self, tasks: Iterable[Task], warn: Callable[[str], None] = lambda _sentence: None) -> Iterator[Outcome]:
+        """Do tasks on the cluster, and yield outcomes as they come; tasks without one were not done.
+
+        Args:
+            tasks: what to do; taken only as fast as it is done.
+            warn: called with a sentence where the run ends before all is done.
+        """
         suspects: list[Task] = []
-        yield from self._pass(iter(tasks), suspects, room=None)
+        yield from self._pass(iter(tasks), suspects)
         for task in suspects:  # one at a time: a worker that dies now dies of this task
             again: list[Task] = []
-            yield from self._pass(iter([task]), again, room=1)
+            yield from self._pass(iter([task]), again, "-alone")
             if again:
                 yield failed(task, KILLS.format(source=task.source))
+        if self._over:
+            warn(self._over)
 
-    def _pass(self, waiting: Iterator[Task], suspects: list[Task], room: int | None) -> Iterator[Outcome]:
+    def _pass(self, waiting: Iterator[Task], suspects: list[Task], mark: str = "") -> Iterator[Outcome]:
         """Yield outcomes; tasks whose workers died are appended to ``suspects``."""
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
-        under_way: dict[Any, Task] = {}
-        finished = as_completed(raise_errors=False)
-
-        def go_on() -> None:
-            beside = self._beside()
-            while len(under_way) < (room or self._room()) and (task := next(waiting, None)) is not None:
-                future = self._client.submit(
-                    _do, task, beside, key=f"geoseg-{task.key}", pure=False, retries=0, resources=self._resources
-                )
-                under_way[future] = task
-                finished.add(future)
-
-        go_on()
-        while under_way:
+        under_way: dict[str, Task] = {}
+        finished = as_completed(loop=self._client.loop)
+        while True:
+            self._look()
+            while not self._over and len(under_way) < self._room() and (task := next(waiting, None)) is not None:
+                future = self._submit(task, mark)
+                if future is not None:
+                    under_way[future.key] = task
+                    finished.add(future)
+            if self._over or not under_way:
+                return
+            if not finished.has_ready():
+                time.sleep(_TICK_S)
+                continue
             future = next(finished)
-            task = under_way.pop(future)
-            if future.status == "finished":
-                yield future.result()
-            elif future.status == "error":
-                error = future.exception()
-                if isinstance(error, KilledWorker):
-                    suspects.append(task)
-                else:
-                    yield failed(task, f"{task.source}: {type(error).__name__}: {error}")
-            else:  # cancelled or lost
-                yield failed(task, LOST.format(source=task.source))
+            task = under_way[future.key]
+            ended = self._ended(future, task)
+            if ended == "unknown":
+                finished.add(future)
+                continue
+            del under_way[future.key]
             future.release()
-            go_on()
+            if isinstance(ended, Outcome):
+                yield ended
+            elif ended == "killed":
+                suspects.append(task)
+
+    def _submit(self, task: Task, mark: str) -> Any:
+        """Hand a task over, and return its future; None where the scheduler is gone."""
+        key = f"geoseg-{combined([task.key, str(task.target)])}{mark}"
+        told = task, self._beside(), geoseg.__version__
+        try:
+            return self._client.submit(_do, *told, key=key, pure=False, retries=0, resources=self._resources)
+        except Exception:
+            if self._client.status == "running":
+                raise
+            self._over = LOST.format(where=self._where)
+            return None
+
+    def _ended(self, future: Any, task: Task) -> Outcome | Literal["killed", "lost", "unknown"]:
+        """Return what came of a task; that is not known yet where the worker was lost before it could tell."""
+        from distributed import KilledWorker
+
+        try:
+            error = future.exception(timeout=_LOOK_S) if future.status == "error" else None
+            if isinstance(error, KilledWorker):
+                return "killed"
+            if error is not None:
+                return failed(task, f"{task.source}: {type(error).__name__}: {' '.join(str(error).split())}")
+            outcome: Outcome = future.result(timeout=_LOOK_S)
+        except TimeoutError:
+            return "unknown"
+        except Exception:  # noqa: BLE001 - cancelled, or the way to the result is cut off, which Dask says in many ways
+            if self._client.status != "running":
+                self._over = LOST.format(where=self._where)
+                return "lost"
+            return Outcome(task.name, task.source, "left", CANCELLED)
+        return outcome
+
+    def _look(self) -> None:
+        """See from time to time which workers there are, and whether the run can go on."""
+        if self._over:
+            return
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S and self._client.status == "running":
+            return
+        self._looked = now
+        try:
+            self._threads = self._client.nthreads() if self._client.status == "running" else {}
+        except OSError:
+            self._threads = {}
+        if self._client.status != "running":
+            self._over = LOST.format(where=self._where)
+        elif self._threads:
+            self._inhabited = now
+        elif now - self._inhabited > DESERTED_S:
+            self._over = DESERTED.format(where=self._where, minutes=DESERTED_S / 60)
 
     def _beside(self) -> dict[str, int]:
-        """Return how many threads the workers of each machine have together, by the machine's address."""
-        found: dict[str, int] = {}
-        for worker in self._client.scheduler_info(n_workers=-1)["workers"].values():
-            found[worker["host"]] = found.get(worker["host"], 0) + worker["nthreads"]
-        return found
+        """Return how many threads the workers of a machine have together: '' of most machines, others by address."""
+        from distributed.comm import get_address_host
+
+        found: Counter[str] = Counter()
+        for address, threads in self._threads.items():
+            found[get_address_host(address)] += threads
+        usual = Counter(found.values()).most_common(1)[0][0] if found else 1
+        return {"": usual} | {host: threads for host, threads in found.items() if threads != usual}
 
     def _room(self) -> int:
-        """Return how many tasks may be in hand; workers come and go."""
-        threads = sum(map(int, self._client.nthreads().values()))
-        return max(1, _AHEAD * threads)
-
-
-@contextmanager
-def cluster(scheduler: str | None, scheduler_file: str | None, *, gpu: bool) -> Iterator[Cluster]:
-    """Connect to a scheduler.
-
-    Args:
-        scheduler: its address, such as ``tcp://10.0.0.1:8786``.
-        scheduler_file: the file that it was started with, in place of the address.
-        gpu: whether a task needs a worker's resource ``GPU``.
-
-    Raises:
-        UsageError: Dask is not installed, the scheduler cannot be reached or has no workers, or a worker has another
-            version of geoseg.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UsageError("--scheduler needs Dask; type: pip install 'geoseg[cluster]'") from None
-    where = scheduler or scheduler_file or ""
-    try:
-        client = Client(scheduler, scheduler_file=scheduler_file, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"--scheduler: {where} cannot be reached ({reason}); is it running there?") from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=WORKERS_S)
-        except TimeoutError:
-            raise UsageError(f"--scheduler: {where} has no workers; start some with: dask worker {where}") from None
-        _check_versions(client)
-        yield Cluster(client, {"GPU": 1.0} if gpu else None)
-
-
-def _check_versions(client: Any) -> None:
-    found = {worker: version for worker, version in client.run(_version).items() if version != geoseg.__version__}
-    for worker, version in found.items():
-        raise UsageError(
-            f"--scheduler: worker {worker} has geoseg {version or 'not installed'}, expected {geoseg.__version__}; "
-            "install the same version on all workers"
-        )
-
-
-def _version() -> str:
-    return geoseg.__version__
+        """Return how many tasks may be in hand."""
+        return max(1, _AHEAD * sum(self._threads.values()))
 
 
 _kept = threading.local()  # a worker may do tasks in several threads; each has models of its own
 
 
-def _do(task: Task, beside: dict[str, int]) -> Outcome:
+def _do(task: Task, beside: Mapping[str, int], version: str) -> Outcome:
     """Do a task on a worker, with its share of the machine's processors."""
+    from dask.system import CPU_COUNT
     from distributed import get_worker
-    from distributed.system import CPU_COUNT
 
+    worker = get_worker()
+    if version != geoseg.__version__:  # of workers that came later; the others have been asked
+        sentence = f"{task.source}: worker {worker.address} has geoseg {geoseg.__version__}, expected {version}"
+        return Outcome(task.name, task.source, "failed", sentence)
     if not hasattr(_kept, "warm"):
         _kept.warm = Warm()
-    threads = max(1, CPU_COUNT // max(1, beside.get(get_worker().ip, 1)))
+    threads = max(1, CPU_COUNT // max(1, beside.get(worker.ip, beside[""])))
     outcome: Outcome = perform(task.on_threads(threads), _kept.warm)
     return outcome

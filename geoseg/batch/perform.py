@@ -95,12 +95,16 @@ def kept(task: Task) -> Outcome:
 
 
 def failed(task: Task, sentence: str, seconds: float = 0.0, trace: str = "") -> Outcome:
-    """Return the outcome of a task that could not be done, write its log, and clear away what a dead process left."""
+    """Return the outcome of a task that could not be done, write its log, and clear away what a dead process left.
+
+    Another process may have done it meanwhile: then its result stands.
+    """
     sentence, trace = (_without_secrets(text, task) for text in (sentence, trace))
     with contextlib.suppress(OSError):  # the report says it, too
-        manifest.give_up(task)
         remove_unheld(task.lock)
-        manifest.replace_text(task.log, f"{sentence}\n\n{trace}" if trace else f"{sentence}\n")
+        if manifest.why_not_done(task):
+            manifest.give_up(task)
+            manifest.replace_text(task.log, f"{sentence}\n\n{trace}" if trace else f"{sentence}\n")
     return Outcome(task.name, task.source, "failed", sentence, seconds)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoseg.batch.addresses import is_address
 from geoseg.errors import UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
@@ -13,7 +15,6 @@ from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest,
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from geoseg.batch.inputs import Input
     from geoseg.scene.mosaic import Mosaic
@@ -134,6 +135,22 @@ class BatchRequest:
     def of(self, inputs: Iterable[Input]) -> BatchRequest:
         """Return the request for some inputs."""
         return replace(self, inputs=tuple(inputs))
+
+    def seen_from_anywhere(self) -> BatchRequest:
+        """Return the request with absolute paths, which mean the same to processes that started elsewhere."""
+        how, reading = self.how, self.how.reading
+        reading = replace(reading, aoi=reading.aoi and reading.aoi.absolute())
+        model = how.model if how.model == BUNDLED else str(Path(how.model).absolute())
+        return replace(
+            self,
+            inputs=tuple(
+                one if is_address(one.source) else replace(one, source=str(Path(one.source).absolute()))
+                for one in self.inputs
+            ),
+            out_dir=self.out_dir and self.out_dir.absolute(),
+            mosaic=self.mosaic and self.mosaic.absolute(),
+            how=replace(how, reading=reading, model=model),
+        )
 
     @property
     def folder(self) -> Path:

@@ -70,7 +70,7 @@ def batch(request: BatchRequest, watch: Watch | None = None) -> BatchReport:
         OutputError: folder or report cannot be written.
         Interrupted: a signal ended the run; the report says what was done.
     """
-    run = _Run(request, watch or Watch())
+    run = _Run(request.seen_from_anywhere() if request.where.on_cluster else request, watch or Watch())
     began = time.perf_counter()
     try:
         run.all()
@@ -203,13 +203,13 @@ class _Run:
         """Yield what does tasks, by what the request says on where."""
         where = self.request.where
         if where.on_cluster:
-            from geoseg.batch.cluster import cluster
+            from geoseg.batch.connect import cluster
 
             gpu = self.request.how.runs_on.device.startswith("cuda")
-            with cluster(where.scheduler, where.scheduler_file, gpu=gpu) as connected:
+            with cluster(where, self.request.folder, gpu=gpu) as connected:
                 if connected.dashboard:
                     self.watch.say(f"dashboard: {connected.dashboard}")
-                yield connected.run
+                yield lambda tasks: connected.run(tasks, self.report.warnings.append)
         elif where.jobs > 1:
             threads = max(1, (os.cpu_count() or 1) // where.jobs)
             gpus = gpus_here() if self.request.how.runs_on.device in ("auto", "cuda") else []

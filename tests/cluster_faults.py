@@ -1,0 +1,36 @@
+"""What ``dask worker --preload`` loads in the tests of lost workers: tiles that take their time, or kill their worker.
+
+GEOSEG_FAULTS is a JSON object: ``log``, the file to which every beginning and end of a tile is appended; ``seconds``
+that a tile takes longer; ``deadly``, names of tiles that kill the process that does them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from geoseg.batch import perform
+
+FAULTS = json.loads(os.environ["GEOSEG_FAULTS"])
+run = perform._run
+
+
+def told(event, task):
+    handle = os.open(FAULTS["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, f"{event} {task.name} {os.getpid()}\n".encode())
+    os.close(handle)
+
+
+def run_with_faults(task, *rest):
+    told("begin", task)
+    if task.name in FAULTS.get("deadly", ()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(FAULTS["seconds"])
+    report = run(task, *rest)
+    told("end", task)
+    return report
+
+
+perform._run = run_with_faults
