@@ -16,10 +16,10 @@ import pytest
 import geoseg
 from geoseg.batch import cluster as on_cluster
 from geoseg.batch import connect, manifest
-from geoseg.batch.inputs import gather_inputs
 from geoseg.batch.request import BatchRequest, How, Wanted, Where
 from geoseg.batch.run import Watch, batch
 from geoseg.batch.scenes import scene_tasks
+from geoseg.batch.sources.inputs import gather_inputs
 from geoseg.batch.task import Outcome, Task
 from geoseg.errors import UsageError
 from geoseg.inference.network import RunsOn

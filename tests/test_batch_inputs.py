@@ -20,10 +20,10 @@ import pytest
 import rasterio
 from hypothesis import strategies as st
 
-from geoseg.batch import stac, stac_json
-from geoseg.batch.inputs import Input, gather_inputs
-from geoseg.batch.names import output_names
-from geoseg.batch.stac import stac_sources
+from geoseg.batch.sources import stac, stac_json
+from geoseg.batch.sources.inputs import Input, gather_inputs
+from geoseg.batch.sources.names import output_names
+from geoseg.batch.sources.stac import stac_sources
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import open_raster
 

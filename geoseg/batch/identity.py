@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geoseg
-from geoseg.batch.addresses import is_address
+from geoseg.batch.sources.addresses import is_address
 from geoseg.model.card import card_to_json
 from geoseg.scene.mosaic import Mosaic
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from geoseg.batch.inputs import Input
     from geoseg.batch.request import BatchRequest
+    from geoseg.batch.sources.inputs import Input
     from geoseg.model.card import ModelCard
     from geoseg.pipeline.request import SegmentRequest
     from geoseg.scene.mosaic import Mosaic, Tile

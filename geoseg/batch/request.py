@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.batch.addresses import is_address
+from geoseg.batch.sources.addresses import is_address
 from geoseg.errors import UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
@@ -16,7 +16,7 @@ from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from geoseg.batch.inputs import Input
+    from geoseg.batch.sources.inputs import Input
     from geoseg.scene.mosaic import Mosaic
 
 RUN_FOLDER = ".run"

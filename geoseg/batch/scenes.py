@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.batch.addresses import is_address, without_secrets
 from geoseg.batch.identity import key_of
+from geoseg.batch.sources.addresses import is_address, without_secrets
 from geoseg.batch.task import Task
 from geoseg.errors import OutputError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geoseg.batch.inputs import gather_inputs
 from geoseg.batch.request import BatchRequest, How, Wanted, Where
+from geoseg.batch.sources.inputs import gather_inputs
 from geoseg.cli.segment_request import choices_from
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from geoseg.batch.inputs import gather_inputs
 from geoseg.batch.request import BatchRequest, How, Wanted
 from geoseg.batch.run import Watch, batch
+from geoseg.batch.sources.inputs import gather_inputs
 from geoseg.model.file import save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.pipeline.segment import segment

@@ -21,10 +21,10 @@ import rasterio
 from affine import Affine
 
 from geoseg.batch.cluster import Cluster
-from geoseg.batch.inputs import gather_inputs
 from geoseg.batch.request import BatchRequest, How, Wanted, Where
 from geoseg.batch.run import batch
 from geoseg.batch.scenes import scene_tasks
+from geoseg.batch.sources.inputs import gather_inputs
 from geoseg.demo.render import render
 from geoseg.inference.network import RunsOn
 from geoseg.model.file import load_card

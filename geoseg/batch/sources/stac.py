@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from geoseg.batch.addresses import check_address, is_address, without_secrets
-from geoseg.batch.stac_asset import image_href, resolved
-from geoseg.batch.stac_json import read_json
+from geoseg.batch.sources.addresses import check_address, is_address, without_secrets
+from geoseg.batch.sources.stac_asset import image_href, resolved
+from geoseg.batch.sources.stac_json import read_json
 from geoseg.errors import InputError, UsageError
 
 if TYPE_CHECKING:

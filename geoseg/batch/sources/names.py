@@ -16,7 +16,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from geoseg.batch.addresses import is_address, without_secrets
+from geoseg.batch.sources.addresses import is_address, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from geoseg.batch.addresses import is_address, scheme_of, without_secrets
+from geoseg.batch.sources.addresses import is_address, scheme_of, without_secrets
 from geoseg.errors import InputError
 
 _MAX_BYTES = 50 * 2**20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from geoseg.batch.addresses import SCHEMES, is_address, without_secrets
+from geoseg.batch.sources.addresses import SCHEMES, is_address, without_secrets
 from geoseg.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geoseg.batch.addresses import check_address, is_address, without_secrets
-from geoseg.batch.folders import images_below, images_matching, is_pattern
-from geoseg.batch.listing import read_list
-from geoseg.batch.names import output_names
-from geoseg.batch.stac import stac_sources
+from geoseg.batch.sources.addresses import check_address, is_address, without_secrets
+from geoseg.batch.sources.folders import images_below, images_matching, is_pattern
+from geoseg.batch.sources.listing import read_list
+from geoseg.batch.sources.names import output_names
+from geoseg.batch.sources.stac import stac_sources
 from geoseg.errors import UsageError
 
 if TYPE_CHECKING:
