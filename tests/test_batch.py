@@ -19,6 +19,7 @@ from click.testing import CliRunner
 import geoseg as package
 from geoseg.batch import manifest
 from geoseg.batch import perform as performing
+from geoseg.batch.identity import changed
 from geoseg.batch.local import gpus_here
 from geoseg.cli.main import geoseg
 
@@ -358,6 +359,13 @@ CHANGES = {
 }
 
 
+def test_what_differs_between_keys():
+    read, model, chosen = "a" * 16, "b" * 16, "c" * 16
+    assert changed(read + model + chosen, "0" * 16 + model + chosen) == "input has changed"
+    assert changed(read + model + chosen, "0" * 16 + model + "1" * 16) == "input and options have changed"
+    assert changed("0" * 32, "1" * 32) == "input, model or options have changed"  # as joined maps have them
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{", b'{"schema": 0}', b"null", b"[" * 99_999])
 def test_manifests_that_say_nothing(tmp_path, content):
     assert manifest.read(tmp_path / "a.geoseg.json") is None
@@ -485,6 +493,23 @@ def test_a_dry_run_writes_nothing(batch, tiles, out):
     assert (report["schema"], report["inputs"], report["to_do"]) == (1, 4, 4)
     assert {path: path.stat().st_mtime_ns for path in tiles.parent.rglob("*")} == before
     assert not out.exists()
+
+
+def test_a_manifest_that_cannot_be_written(batch, out):
+    (out / "a.geoseg.json").mkdir(parents=True)
+    code, _, complaints = batch(*RASTER)
+    assert code == 6
+    assert told(out)["a"] == ("failed", f"{out / 'a.geoseg.json'}: cannot be written (Is a directory)")
+    assert "internal error" not in complaints
+    assert report_of(out)["done"] == 3
+    assert untidy(out) == []
+
+
+def test_a_report_that_cannot_be_written(batch, out):
+    (out / "report.csv").mkdir(parents=True)
+    code, _, complaints = batch(*RASTER)
+    assert (code, complaints) == (4, f"geoseg: {out / 'report.csv'}: cannot be written (Is a directory)\n")
+    assert untidy(out) == []
 
 
 # ---- only a part of the ground

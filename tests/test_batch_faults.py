@@ -1,5 +1,7 @@
 """Batches whose processes die, are stopped, or meet one another: nothing half-done stays, the rest is done later."""
 
+# ruff: noqa: F811 - fixtures are imported
+
 from __future__ import annotations
 
 import json
@@ -70,7 +72,7 @@ class Run:
 
 
 @pytest.fixture
-def run(tiles, tiny_model_path):  # noqa: F811
+def run(tiles, tiny_model_path):
     """Return a function that starts a batch of the tiles."""
     begun: list[Run] = []
 
@@ -90,7 +92,7 @@ def until(condition, seconds: float = 40) -> None:
         time.sleep(0.02)
 
 
-def begun(out: Path, name: str) -> bool:  # noqa: F811
+def begun(out: Path, name: str) -> bool:
     """Return whether the temporary file of a tile's raster is there."""
     place = out / name
     return bool(list(place.parent.glob(f".{place.name}.classes.*.tmp.tif")))
@@ -105,7 +107,7 @@ def begun(out: Path, name: str) -> bool:  # noqa: F811
         (signal.SIGTERM, 2),
     ],
 )
-def test_a_signal_ends_a_run_that_can_go_on(run, batch, out, number, jobs):  # noqa: F811
+def test_a_signal_ends_a_run_that_can_go_on(run, batch, out, number, jobs):
     one = run("--jobs", jobs, faults={"b": "slow:60"})
     until(lambda: begun(out, "b"))
     if jobs == 2:
@@ -122,7 +124,8 @@ def test_a_signal_ends_a_run_that_can_go_on(run, batch, out, number, jobs):  # n
     assert untidy(out) == []
     report = report_of(out)
     assert report["interrupted"]
-    assert [name for name, (status, _) in told(out).items() if status == "done"] == done
+    # What was finished at the last moment is not heard of any more, but found to be there.
+    assert [name for name, (status, _) in told(out).items() if status in ("done", "kept")] == done
     assert told(out)["b"] == ("left", "was interrupted")
     kept = {name: stamp for name, stamp in files(out).items() if name.split(".")[0] in done}
     assert batch(*RASTER)[0] == 0
@@ -132,7 +135,7 @@ def test_a_signal_ends_a_run_that_can_go_on(run, batch, out, number, jobs):  # n
 
 
 @pytest.mark.slow
-def test_ctrl_c_reaches_all_processes(run, out):  # noqa: F811
+def test_ctrl_c_reaches_all_processes(run, out):
     one = run("--jobs", "2", faults={"a": "slow:60", "b": "slow:60"})
     until(lambda: begun(out, "a") and begun(out, "b"))
     for pid in [one.process.pid, *one.workers]:
@@ -145,7 +148,7 @@ def test_ctrl_c_reaches_all_processes(run, out):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_processes_begin(run, out):  # noqa: F811
+def test_ctrl_c_while_processes_begin(run, out):
     one = run("--jobs", "2")
     until(lambda: len(one.workers) == 2)
     for pid in [one.process.pid, *one.workers]:
@@ -157,7 +160,7 @@ def test_ctrl_c_while_processes_begin(run, out):  # noqa: F811
     assert untidy(out) == []
 
 
-def test_a_killed_run_goes_on(run, batch, out, tiles):  # noqa: F811
+def test_a_killed_run_goes_on(run, batch, out, tiles):
     one = run(faults={"sub/c": "slow:60"})
     until(lambda: begun(out, "sub/c"))
     one.process.kill()
@@ -176,7 +179,7 @@ def test_a_killed_run_goes_on(run, batch, out, tiles):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_processes_end_with_their_parent(run, batch, out):  # noqa: F811
+def test_processes_end_with_their_parent(run, batch, out):
     one = run("--jobs", "2", faults={"a": "slow:60", "b": "slow:60"})
     until(lambda: begun(out, "a") and begun(out, "b"))
     one.process.kill()
@@ -187,7 +190,7 @@ def test_processes_end_with_their_parent(run, batch, out):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_a_process_of_the_pool_is_killed(run, out):  # noqa: F811
+def test_a_process_of_the_pool_is_killed(run, out):
     one = run("--jobs", "2", faults={"a": "slow:3", "b": "slow:3"})
     until(lambda: begun(out, "a") and begun(out, "b"))
     os.kill(one.workers[0], signal.SIGKILL)
@@ -199,7 +202,7 @@ def test_a_process_of_the_pool_is_killed(run, out):  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a", "b", "sub/d"])
-def test_a_tile_that_kills_is_named(run, out, tiles, name):  # noqa: F811
+def test_a_tile_that_kills_is_named(run, out, tiles, name):
     code, _, complaints = run("--jobs", "2", faults={name: "kill"}).wait()
     assert code == 6
     source = tiles / f"{name}.tif"
@@ -211,7 +214,8 @@ def test_a_tile_that_kills_is_named(run, out, tiles, name):  # noqa: F811
     assert untidy(out) == []
 
 
-def test_a_tile_that_kills_the_only_process_is_named_in_the_next_run(run, out, tiles):  # noqa: F811
+@pytest.mark.slow
+def test_a_tile_that_kills_the_only_process_is_named_in_the_next_run(run, out, tiles):
     assert run(faults={"b": "kill"}).wait()[0] == 137
     code, _, _ = run(faults={"b": "kill"}).wait()
     assert code == 6
@@ -220,8 +224,8 @@ def test_a_tile_that_kills_the_only_process_is_named_in_the_next_run(run, out, t
     assert untidy(out) == []
 
 
-def test_two_runs_at_once_do_nothing_twice(run, out):  # noqa: F811
-    both = [run("--json", faults={"a": "slow:2", "b": "slow:1"}) for _ in range(2)]
+def test_two_runs_at_once_do_nothing_twice(run, out):
+    both = [run("--json", faults={"a": "slow:1.5", "b": "slow:0.5"}) for _ in range(2)]
     reports = []
     for one in both:
         code, said, complaints = one.wait()
@@ -233,6 +237,7 @@ def test_two_runs_at_once_do_nothing_twice(run, out):  # noqa: F811
     assert report_of(out)["inputs"] == 4
 
 
+@pytest.mark.slow
 def test_each_process_gets_an_accelerator_of_its_own():
     pool = _Pool(2, ["3", "GPU-7f"])
     try:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -153,3 +154,56 @@ def test_a_folder_that_is_a_file(tmp_path):
         tmp_path / "folder" / "a.lock"
     ):  # fmt: skip
         pass
+
+
+def test_a_file_that_is_removed_between_opening_and_locking(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path, usual, times = tmp_path / "a.lock", fcntl.flock, []
+
+    def flock(handle, kind):
+        if not times:
+            path.unlink()
+        times.append(handle)
+        usual(handle, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr("geoseg.batch.lock._WAIT_S", 0)
+    with alone_with(path):
+        assert path.exists()
+    assert len(times) == 2
+
+
+def test_where_open_files_cannot_be_removed(tmp_path, monkeypatch):
+    """The ways of Windows, acted out: another kind of lock, and a file that goes after it is closed."""
+    locked: set[tuple[int, int]] = set()
+
+    def locking(handle, _mode, _bytes):
+        status = os.fstat(handle)
+        if (file := (status.st_dev, status.st_ino)) in locked:
+            raise OSError(13, "Permission denied")
+        locked.add(file)
+
+    msvcrt = types.ModuleType("msvcrt")
+    msvcrt.locking, msvcrt.LK_NBLCK = locking, 2
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setattr("geoseg.batch.lock._IS_WINDOWS", True)
+    path = tmp_path / "a.lock"
+    with alone_with(path):
+        remove_unheld(path)
+        assert path.exists()
+    assert not path.exists()
+    usual, refusals = os.open, [PermissionError(13, "is being removed")]
+    path.touch()
+
+    def refusing(*given):
+        if refusals:
+            raise refusals.pop()
+        return usual(*given)
+
+    monkeypatch.setattr(os, "open", refusing)
+    monkeypatch.setattr("geoseg.batch.lock._WAIT_S", 0)
+    locked.clear()
+    with alone_with(path):
+        pass
+    assert not path.exists()

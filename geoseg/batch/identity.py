@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geoseg
@@ -15,6 +14,8 @@ from geoseg.model.card import card_to_json
 from geoseg.scene.mosaic import Mosaic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geoseg.model.card import ModelCard
     from geoseg.pipeline.parts import Part
     from geoseg.pipeline.request import SegmentRequest
@@ -26,11 +27,16 @@ _THIRDS = ("input", "model", "options")
 _DIGITS = 16
 
 
-def key_of(request: SegmentRequest, card: ModelCard, part: Part | None = None) -> str:
+def key_of(request: SegmentRequest, model: str, part: Part | None = None) -> str:
     """Return the key, 48 hexadecimal digits: a third each for what is read, the model, and the choices.
 
     Sizes and times of change stand for the contents of files. How fast and where a result is made is not part of it,
     and neither is what only refuses scenes.
+
+    Args:
+        request: what is made.
+        model: the mark of the model, see `mark_of`.
+        part: of a mosaic; None stands for all of the scene.
     """
     reading, output = _plain(request.reading), request.output
     read = {"aoi": stamps(request.reading.aoi) if request.reading.aoi else None, **_scene(request)}
@@ -48,7 +54,12 @@ def key_of(request: SegmentRequest, card: ModelCard, part: Part | None = None) -
         chosen["vectors"] = _plain(request.vectors) if output.traced else None
     else:
         chosen["part"] = [part.rows, output.has_rasters]
-    return "".join(_digest(one) for one in (read, card_to_json(card), chosen))
+    return _digest(read) + model + _digest(chosen)
+
+
+def mark_of(card: ModelCard) -> str:
+    """Return the digest of a model: of its card, which has that of its weights."""
+    return _digest(card_to_json(card))
 
 
 def changed(earlier: str, key: str) -> str:
@@ -81,21 +92,17 @@ def _scene(request: SegmentRequest) -> dict[str, Any]:
 
 def stamps(path: Path | str) -> dict[str, tuple[int, int]]:
     """Return size and time of change of a file and of what may lie beside it; of an address, nothing but its name."""
-    if is_address(os.fspath(path)):
-        return {os.fspath(path): (0, 0)}
-    path = Path(path)
-    found: dict[str, tuple[int, int]] = {}
-    for one in (
-        path,
-        *(path.with_name(path.name + end) for end in _BESIDE),
-        *(path.with_suffix(end) for end in _WORLD),
-    ):
+    name = os.fspath(path)
+    if is_address(name):
+        return {name: (0, 0)}
+    stem, found = os.path.splitext(name)[0], dict[str, tuple[int, int]]()
+    for one in (name, *(name + end for end in _BESIDE), *(stem + end for end in _WORLD)):
         try:
-            status = one.stat()
+            status = os.stat(one)
         except (OSError, ValueError):
             continue
-        found[one.name] = status.st_size, status.st_mtime_ns
-    return found or {str(path): (0, 0)}
+        found[os.path.basename(one)] = status.st_size, status.st_mtime_ns
+    return found or {name: (0, 0)}
 
 
 def _plain(noun: Any) -> Any:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WAIT_S = 0.2
+_IS_WINDOWS = os.name == "nt"  # a file that is open cannot be removed there, be it by its owner
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)  # a link could lead anywhere
 
 
@@ -66,7 +67,7 @@ def _opened(path: Path) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, _FLAGS, 0o666)
     except OSError as error:
-        if os.name == "nt" and isinstance(error, PermissionError) and os.path.lexists(path):
+        if _IS_WINDOWS and isinstance(error, PermissionError) and os.path.lexists(path):
             return None
         raise OutputError(
             f"{path}: cannot be made ({error.strerror}), so nothing can be written beside it; check the folder"
@@ -75,7 +76,7 @@ def _opened(path: Path) -> int | None:
 
 def _let_go(path: Path, handle: int) -> None:
     """Give the lock up and remove its file."""
-    if os.name == "nt":  # a file that is open cannot be removed there, be it by its owner
+    if _IS_WINDOWS:
         os.close(handle)
         with contextlib.suppress(OSError):
             path.unlink()

@@ -6,6 +6,7 @@ Whatever lies beside a manifest was made by a batch, also where the manifest its
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -140,7 +141,8 @@ def replace_text(path: Path, text: str) -> None:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write(task: Task, state: str, **more: Any) -> None:

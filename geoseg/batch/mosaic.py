@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from geoseg.batch.identity import combined, key_of
+from geoseg.batch.identity import combined, key_of, mark_of
 from geoseg.batch.task import Outcome, Task
 from geoseg.errors import GeosegError, OutsideAreaError
 from geoseg.pipeline.parts import parts_of
@@ -151,7 +151,7 @@ def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -
             continue
         scenes.append(scene)
     keys = [task.key for tasks in parts for task in tasks]
-    key = combined([*keys, *(key_of(scene, card) for scene in scenes)])
+    key = combined([*keys, *(key_of(scene, mark_of(card)) for scene in scenes)])
     return MapPlan(out, tuple(scenes), tuple(parts), key)
 
 
@@ -162,7 +162,7 @@ def _part_tasks(scene: SegmentRequest, mosaic: Mosaic, name: str, folder: Path, 
         first, stop = part.rows
         seen = replace(scene, scene=mosaic.seen_from(*part.sees))
         target = folder / f"{name}-{first:09d}"
-        key = key_of(seen, card, part)
+        key = key_of(seen, mark_of(card), part)
         rows = target.with_name(target.name + ".rows")
         tasks.append(Task(target.name, f"{mosaic.name}, rows {first} to {stop - 1}", key, seen, target, part, rows))
     return tuple(tasks)

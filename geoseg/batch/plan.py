@@ -32,7 +32,7 @@ def check_wishes(request: BatchRequest, card: ModelCard) -> None:
     """
     output, vectors = request.wanted.beside(Path("scene")), request.how.vectors
     if request.wanted.layers is not None:
-        driver = driver_of(f"scene{request.wanted.layers}")
+        driver = driver_of(request.mosaic or f"scene{request.wanted.layers}")
         if request.wanted.rfc7946 and driver != "GeoJSON":
             raise UsageError(f"--rfc7946 is about GeoJSON; {driver} keeps the scene's CRS; add --to geojson")
     check_files(output, vectors, card.legend)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.batch.identity import key_of
+from geoseg.batch.identity import key_of, mark_of
 from geoseg.batch.sources.addresses import is_address, without_secrets
 from geoseg.batch.task import Task
 from geoseg.errors import OutputError
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 def scene_tasks(request: BatchRequest, card: ModelCard) -> Iterator[Task]:
     """Yield a task for each scene of this shard, as they are asked for."""
     assert request.out_dir is not None  # noqa: S101 - the caller has seen to it
+    model = mark_of(card)
     for number, one in enumerate(request.inputs):
         if request.where.is_mine(number):
             stem = request.out_dir / one.name
             wanted = request.how.of(one.source, request.wanted.beside(stem))
             shown = without_secrets(one.source) if is_address(one.source) else one.source
-            yield Task(one.name, shown, key_of(wanted, card), wanted, stem)
+            yield Task(one.name, shown, key_of(wanted, model), wanted, stem)
 
 
 def make_folders(request: BatchRequest) -> None:
