@@ -119,6 +119,19 @@ class Farm:
         """Wait until so many tiles are done."""
         until(lambda: len(self.times()) >= number)
 
+    def wait_in_a_tile(self, pid):
+        """Wait until a process has just begun a tile: what it is at is neither done nor nearly so."""
+        before = self.log.read_text().count(f" {pid}\n")
+        until(lambda: "begin t" in self.lines_of(pid)[-1] and len(self.lines_of(pid)) > before, beat=0.01)
+
+    def lines_of(self, pid):
+        return [line for line in self.log.read_text().splitlines() if line.endswith(f" {pid}")] or [""]
+
+    def finished(self):
+        """Return the tiles that count as done."""
+        told = {path: json.loads(path.read_text()) for path in self.out.glob("*.geoseg.json")}
+        return {path.name.split(".")[0] for path, said in told.items() if said["state"] == "done"}
+
     def stamps(self):
         return {path.name: path.stat().st_mtime_ns for path in self.out.glob("*.tif")}
 
@@ -150,16 +163,21 @@ def farm(tmp_path, tiny_model_path, write_scene):
     assert made.stop() == []
 
 
-def whole(farm, report, *, done=True):
+def whole(farm, report, *, done=True, cut_off=frozenset()):
     """Check that all tiles are there, that no tile was finished twice, and that nothing else lies there.
 
-    A tile whose worker died between its end and the word of it is asked for again, and found to be there.
+    A tile whose worker died between its end and the word of it is asked for again, and found to be there. Tiles that
+    were cut off between their result and its manifest may be made again.
     """
     assert report["done"] + report["kept"] == TILES
     assert bool(report["done"]) is done
     assert report["outside"] == report["failed"] == report["left"] == 0
     assert {path.name for path in farm.out.glob("*.tif")} == {f"t{i:02d}.classes.tif" for i in range(TILES)}
-    assert farm.times() == Counter({f"t{i:02d}": 1 for i in range(TILES)})
+    times = farm.times()
+    assert len(cut_off) <= 2
+    assert {name: times[name] for name in times if name not in cut_off} == {
+        f"t{i:02d}": 1 for i in range(TILES) if f"t{i:02d}" not in cut_off
+    }
     assert list(farm.out.glob("*.lock")) == list(farm.out.glob("*.log")) == []
 
 
@@ -168,7 +186,9 @@ def test_a_worker_is_killed(farm):
     one, _two = farm.workers()
     client = farm.batch()
     farm.wait_for(8)
-    os.kill(farm.hand(one), signal.SIGKILL)
+    hand = farm.hand(one)
+    farm.wait_in_a_tile(hand)
+    os.kill(hand, signal.SIGKILL)
     code, report, _ = farm.ended(client)
     assert code == 0
     whole(farm, report)
@@ -182,6 +202,7 @@ def test_a_worker_and_its_nanny_are_killed(farm):
     client = farm.batch()
     farm.wait_for(8)
     hand = farm.hand(one)
+    farm.wait_in_a_tile(hand)
     one.kill()
     os.kill(hand, signal.SIGKILL)
     code, report, _ = farm.ended(client)
@@ -198,7 +219,7 @@ def test_the_client_is_killed(farm):
     client.kill()
     client.wait()
     before = farm.stamps()
-    assert 8 <= len(before) < TILES - 4
+    assert 8 <= len(before) < TILES
     code, report, _ = farm.ended(farm.batch("second"), "second")
     assert code == 0
     assert report["kept"] >= len(before)
@@ -243,11 +264,12 @@ def test_the_scheduler_is_killed(farm):
     for nanny in nannies:
         nanny.terminate()
         nanny.wait(30)
-    before = farm.stamps()
+    finished, before = farm.finished(), farm.stamps()
     farm.scheduler("scheduler2")
     farm.workers()
     code, report, _ = farm.ended(farm.batch("second"), "second")
     assert code == 0
-    whole(farm, report)
+    whole(farm, report, cut_off={path.split(".")[0] for path in before} - finished)
+    assert report["kept"] == len(finished) >= 8
     after = farm.stamps()
-    assert {name: after[name] for name in before} == before
+    assert all(after[f"{name}.classes.tif"] == before[f"{name}.classes.tif"] for name in finished)

@@ -27,6 +27,9 @@ WORKERS_S = 60.0
 """Longest wait for the first worker."""
 
 
+_LOGS = ("asyncio", "distributed", "distributed.client", "distributed.comm", "distributed.core")
+
+
 @contextmanager
 def cluster(where: Where, folder: Path, *, gpu: bool) -> Iterator[Cluster]:
     """Connect to a scheduler.
@@ -61,7 +64,7 @@ def cluster(where: Where, folder: Path, *, gpu: bool) -> Iterator[Cluster]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what Dask logs of a lost scheduler from users, who are told in a sentence; not from those who ask (-vv)."""
-    loggers = [logging.getLogger(f"distributed{part}") for part in ("", ".client", ".comm", ".core")]
+    loggers = [logging.getLogger(name) for name in _LOGS]
     levels = [logger.level for logger in loggers]
     if not logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
         for logger in loggers:
