@@ -512,6 +512,20 @@ def test_a_report_that_cannot_be_written(batch, out):
     assert untidy(out) == []
 
 
+def test_a_dry_run_of_a_map_writes_nothing(tiles, tiny_model_path, quiet_log):
+    (tiles / "bad.tif").write_text("no picture")
+    town = tiles.parent / "town.gpkg"
+    before = {path: path.stat().st_mtime_ns for path in tiles.parent.rglob("*")}
+    words = ["batch", tiles, "--mosaic", town, "--model", tiny_model_path, *RASTER, "--dry-run"]
+    result = CliRunner().invoke(geoseg, [*map(str, words)])
+    assert result.exit_code == 0, result.stderr
+    lost, *others = result.stdout.splitlines()
+    assert lost.startswith(f"{tiles / 'bad.tif'}: cannot be read: ")
+    assert [line.rpartition(": ")[2] for line in others] == ["new"] * len(others)
+    assert others[-1] == f"{town}: new"
+    assert {path: path.stat().st_mtime_ns for path in tiles.parent.rglob("*")} == before
+
+
 # ---- only a part of the ground
 
 

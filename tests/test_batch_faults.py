@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -92,6 +93,13 @@ def until(condition, seconds: float = 40) -> None:
         time.sleep(0.02)
 
 
+def interrupt(one: Run) -> None:
+    """Do as a terminal does at Ctrl-C: all processes are told."""
+    for pid in [one.process.pid, *one.workers]:
+        with contextlib.suppress(ProcessLookupError):  # the first may have ended the others
+            os.kill(pid, signal.SIGINT)
+
+
 def begun(out: Path, name: str) -> bool:
     """Return whether the temporary file of a tile's raster is there."""
     place = out / name
@@ -138,8 +146,7 @@ def test_a_signal_ends_a_run_that_can_go_on(run, batch, out, number, jobs):
 def test_ctrl_c_reaches_all_processes(run, out):
     one = run("--jobs", "2", faults={"a": "slow:60", "b": "slow:60"})
     until(lambda: begun(out, "a") and begun(out, "b"))
-    for pid in [one.process.pid, *one.workers]:
-        os.kill(pid, signal.SIGINT)
+    interrupt(one)
     code, _, complaints = one.wait(5)
     assert code == 130
     assert "Traceback" not in complaints
@@ -151,8 +158,7 @@ def test_ctrl_c_reaches_all_processes(run, out):
 def test_ctrl_c_while_processes_begin(run, out):
     one = run("--jobs", "2")
     until(lambda: len(one.workers) == 2)
-    for pid in [one.process.pid, *one.workers]:
-        os.kill(pid, signal.SIGINT)
+    interrupt(one)
     code, _, complaints = one.wait(5)
     assert code == 130
     assert "Traceback" not in complaints

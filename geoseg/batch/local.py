@@ -150,15 +150,28 @@ def _tidy_up(task: Task) -> None:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Keep SIGINT from this thread, and from processes that it starts, where the system can."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Put signals off until the block is left, and keep SIGINT from processes that begin in it, where that can be.
+
+    A pool that is interrupted while it starts its processes can be neither used nor ended.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where signals are never heard
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    heard: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: heard.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])
 
 
 _warm: Warm | None = None  # of this process
