@@ -633,14 +633,6 @@ def test_what_nobody_expects_is_the_failure_of_one_scene(batch, tiles, out, monk
     assert told(out)["b"] == ("failed", sentence)
 
 
-def test_faults_of_tests(batch, out, monkeypatch):
-    monkeypatch.setenv(performing.FAULTS, json.dumps({"a": "raise", "b": "slow:0.2"}))
-    assert batch(*RASTER)[0] == 6
-    assert "RuntimeError" in told(out)["a"][1]
-    assert untidy(out) == []
-    assert report_of(out)["scenes"][1]["seconds"] > 0.2
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_no_room_for_one(batch, tiles, out):
     import resource

@@ -18,7 +18,6 @@ import pytest
 from test_batch import RASTER, batch, classes, files, out, redone, report_of, tiles, told, untidy  # noqa: F401
 
 from geoseg.batch.local import _Pool
-from geoseg.batch.perform import FAULTS
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 
@@ -30,7 +29,8 @@ class Run:
         self.mark = uuid.uuid4().hex
         environment = {**os.environ, "RUN_OF_TEST": self.mark}
         if faults is not None:
-            environment[FAULTS] = json.dumps(faults)
+            environment["GEOSEG_FAULTS"] = json.dumps(faults)
+            environment["PYTHONPATH"] = str(Path(__file__).parent / "faults")
         words = ("batch", scenes, "--out-dir", scenes.parent / "out", "--model", model, *RASTER, *words)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "geoseg", *map(str, words)],

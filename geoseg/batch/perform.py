@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import time
 import traceback
 from dataclasses import replace
@@ -25,11 +23,6 @@ if TYPE_CHECKING:
     from geoseg.pipeline.warm import Warm
 
     Tell = Callable[[int, int, int], None]
-
-FAULTS = "GEOSEG_FAULTS"
-"""Environment variable that only tests set: JSON that maps names of tasks to what befalls each when its first window
-is done and its temporary files are there. ``kill`` ends the process at once, ``raise`` raises what nobody expects,
-``slow:SECONDS`` waits."""
 
 _KEPT = ("layers", "warnings", "device", "precision", "crs", "megapixels_per_second", "peak_rss_mb")
 
@@ -58,7 +51,7 @@ def _performed(task: Task, warm: Warm, tell: Tell) -> Outcome:
             return kept(task)
         manifest.check_free(task)
         manifest.begin(task)
-        report = _run(task, warm, _with_faults(task.name, tell))
+        report = _run(task, warm, tell)
         said = {name: getattr(report, name) for name in _KEPT}
         manifest.finish(task, said | {"pixels": report.pixels, "unreadable": report.unreadable})
         _remove_log(task)
@@ -133,23 +126,3 @@ def _without_secrets(text: str, task: Task) -> str:
     """Return a text in which the scene's address is shown as everywhere: without passwords and keys."""
     scene = task.request.scene
     return text.replace(scene, task.source) if isinstance(scene, str) else text
-
-
-def _with_faults(name: str, tell: Tell) -> Tell:
-    """Return what is told of progress, with what tests want to befall a task; see `FAULTS`."""
-    if FAULTS not in os.environ:
-        return tell
-    fault = json.loads(os.environ[FAULTS]).get(name, "")
-
-    def faulty(done: int, total: int, pixels: int) -> None:
-        nonlocal fault
-        befalls, fault = fault, ""
-        if befalls == "kill":
-            os._exit(137)
-        elif befalls == "raise":
-            raise RuntimeError(f"{FAULTS} asks for it")
-        elif befalls.startswith("slow:"):
-            time.sleep(float(befalls.removeprefix("slow:")))
-        tell(done, total, pixels)
-
-    return faulty
