@@ -78,12 +78,19 @@ def test_a_folder_stands_for_all_images_below_it():
     assert names("s") == ["a/x", "a/y", "a-b/x", "b/10", "b/2", "z"]
 
 
-def test_the_folder_that_all_share_is_cut_off():
+def test_names_count_from_the_folder_that_was_given_whatever_lies_in_it():
     touch("s/deep/er/1.tif", "s/deep/er/x/2.tif", "s/deep/er/y/2.tif")
-    assert names("s") == names(".") == ["1", "x/2", "y/2"]
-    Path("s/deep/er/1.tif").unlink()
-    assert names("s") == ["x/2", "y/2"]
+    assert names("s") == ["deep/er/1", "deep/er/x/2", "deep/er/y/2"]
+    touch("s/0.tif")
+    assert names("s") == ["0", "deep/er/1", "deep/er/x/2", "deep/er/y/2"]
     assert names("s/deep/er/x") == ["2"]
+    assert names("s/deep/er/x", "s/deep/er/y") == ["x/2", "y/2"]
+    assert names("s/deep/er/x/*.tif", "s/deep/er/y") == ["x/2", "y/2"]
+
+
+def test_the_folder_that_named_files_share_is_cut_off():
+    touch("s/deep/er/1.tif", "s/deep/er/x/2.tif", "s/deep/er/y/2.tif")
+    assert names("s/deep/er/1.tif", "s/deep/er/x/2.tif") == ["1", "x/2"]
 
 
 def test_own_rasters_are_left_out(write_scene):
@@ -169,7 +176,8 @@ def test_patterns_that_no_shell_expanded():
     assert sources("s/*.tif") == [str(Path("s", "b.tif"))]
     assert names("s/*") == ["1/a", "2/a", "b"], "folders that match are walked, as if a shell had named them"
     assert names("s/[12]/?.tif") == ["1/a", "2/a"]
-    assert names("s/**") == names("s/**/*.tif") == names("[s]/**/*") == ["1/a", "2/a", "b"]
+    assert names("s/**") == names("s/**/*.tif") == ["1/a", "2/a", "b"]
+    assert names("[s]/**/*") == ["s/1/a", "s/2/a", "s/b"]
     assert sources("**/a.tif") == [str(Path("s", "1", "a.tif")), str(Path("s", "2", "a.tif"))]
     assert names("**/s/**/2/**") == ["a"]
     assert names("?/*.tif") == ["s/b", "t/d"]
@@ -607,7 +615,7 @@ def test_catalogs_are_walked_in_order_and_in_circles_once():
     found = gather_inputs(["c/catalog.json"])
     assert [f.name for f in found] == ["s/2", "s/3", "i/1"]
     assert [Path(f.source).name for f in found] == ["2.tif", "3.json", "1.tif"], "a missing item fails in the run"
-    assert names("c/old.json") == ["1"]
+    assert names("c/old.json") == ["i/1"]
     assert names("c/*.json") == ["s/2", "s/3", "i/1"]
 
 

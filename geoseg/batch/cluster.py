@@ -1,8 +1,8 @@
 """Tasks done on a Dask cluster: https://distributed.dask.org. The extra ``geoseg[cluster]`` installs what it needs.
 
-Dask decides where a task runs and runs it again where a worker is lost. What is ours: few tasks at a time, so that a
-million of them take no memory; keys made of the run keys, so that a second client joins what the first one began; and a
-second pass for tasks whose workers died, since Dask blames every task that a lost worker held.
+Dask decides where a task runs and runs it again where a worker is lost. What is ours: few tasks at a time, so that the
+scheduler holds no more than its workers can do soon; keys made of the run keys, so that a second client joins what the
+first one began; and a second pass for tasks whose workers died, since Dask blames every task that a lost worker held.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import geoseg
-from geoseg.batch.sources.addresses import is_address
+from geoseg.batch.sources.addresses import is_address, without_secrets
 from geoseg.model.card import card_to_json
 from geoseg.scene.mosaic import Mosaic
 
@@ -53,7 +53,7 @@ def key_of(request: SegmentRequest, model: str, part: Part | None = None) -> str
         chosen["outputs"] = [*names, output.confidence is not None, output.rfc7946, dict(output.creation)]
         chosen["vectors"] = _plain(request.vectors) if output.traced else None
     else:
-        chosen["part"] = [part.rows, output.has_rasters]
+        chosen["part"] = [part.rows, part.apart]
     return _digest(read) + model + _digest(chosen)
 
 
@@ -86,7 +86,10 @@ def _scene(request: SegmentRequest) -> dict[str, Any]:
     if not isinstance(scene, Mosaic):
         return {"scene": stamps(scene)}
     grid = scene.grid
-    places = [[tile.stamps, window.row, window.col] for tile, window in zip(scene.tiles, scene.windows, strict=True)]
+    places = []
+    for tile, window in zip(scene.tiles, scene.windows, strict=True):
+        files = {os.path.basename(name): stamp for name, stamp in tile.stamps.items()}
+        places.append([files or without_secrets(tile.path), window.row, window.col])
     return {"grid": [grid.crs, list(grid.transform), grid.shape], "stretch": _plain(scene.stretch), "tiles": places}
 
 

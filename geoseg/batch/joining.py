@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoseg.batch import manifest
 from geoseg.batch.lock import alone_with
+from geoseg.batch.perform import failed
 from geoseg.batch.task import Outcome
 from geoseg.errors import GeosegError
 from geoseg.pipeline.parts import Finished, join_parts
@@ -39,14 +41,14 @@ def join(plan: MapPlan, parts: Mapping[str, Outcome]) -> tuple[dict[str, Any], O
         "layers": [],
         "warnings": _warnings(plan.tasks, parts),
     }
-    unfinished = [task for task in plan.tasks if parts[task.name].status not in ("done", "kept")]
+    unfinished = [task for task in plan.tasks if not _is_there(task, parts)]
     if unfinished:
         sentence = f"{plan.out}: {len(unfinished)} of {len(plan.tasks)} parts are not done, so it was not made"
         return said, Outcome(str(plan.out), str(plan.out), "failed", f"{sentence}; give the same command again")
     task = plan.joining
     try:
         with alone_with(task.lock):
-            if not manifest.why_not_done(task):
+            if not manifest.why_not_done(task) and all(parts[part.name].status == "kept" for part in plan.tasks):
                 told = (manifest.read(task.manifest) or {}).get("report", {})
                 return said | {"status": "kept", "layers": told.get("layers", [])}, None
             manifest.check_free(task)
@@ -54,9 +56,18 @@ def join(plan: MapPlan, parts: Mapping[str, Outcome]) -> tuple[dict[str, Any], O
             report = join_parts(_finished(plan), _made(parts[plan.tasks[0].name]))
             manifest.finish(task, {"layers": report.layers, "pixels": report.pixels, "tiles": len(plan.tiles)})
     except GeosegError as error:
-        return said, Outcome(str(plan.out), str(plan.out), "failed", str(error))
+        return said, failed(task, str(error))
+    except Exception as error:  # noqa: BLE001 - the parts are kept, and the report is written
+        sentence = f"{plan.out}: internal error, please report it with its log: {type(error).__name__}: {error}"
+        return said, failed(task, sentence, trace=traceback.format_exc())
     said["warnings"] += [text for text in report.warnings if text not in said["warnings"]]
     return said | {"status": "done", "layers": report.layers, "seconds": report.seconds}, None
+
+
+def _is_there(task: Task, parts: Mapping[str, Outcome]) -> bool:
+    """Return whether a part is done, and still the one that was asked for."""
+    told = manifest.read(task.manifest) or {}
+    return parts[task.name].status in ("done", "kept") and told.get("key") == task.key
 
 
 def _finished(plan: MapPlan) -> list[Finished]:

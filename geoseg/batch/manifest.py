@@ -1,7 +1,7 @@
 """Manifests: a small JSON file beside a result that says what it was made from. It is written last.
 
 A task is done where its manifest has its key, and its files are there with the sizes that the manifest tells.
-Whatever lies beside a manifest was made by a batch, also where the manifest itself has become unreadable.
+Files that a manifest names were made by a batch, as long as they have the sizes that it tells; all others are not ours.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ def why_not_done(task: Task) -> str:
         return ""
     if state != "done":
         return _NOT_DONE.get(str(state), "its manifest cannot be read")
+    if same and task.part is not None and _report(told).get("unreadable"):
+        return "a tile could not be read"  # it may be whole by now
     return _output_amiss(told, task) if same else _difference(told, task)
+
+
+def _report(told: dict[str, Any]) -> dict[str, Any]:
+    report = told.get("report")
+    return report if isinstance(report, dict) else {}
 
 
 def _output_amiss(told: dict[str, Any], task: Task) -> str:
@@ -53,16 +60,22 @@ def _output_amiss(told: dict[str, Any], task: Task) -> str:
 
 
 def check_free(task: Task) -> None:
-    """Refuse where a file lies that no batch has made, unless it may be replaced.
+    """Refuse where a file lies that no batch has made, or that was changed since, unless it may be replaced.
 
     Raises:
         OutputError: which.
     """
-    if task.request.output.overwrite or task.rows is not None or read(task.manifest) is not None:
+    if task.request.output.overwrite or task.rows is not None:
         return
+    told = read(task.manifest) or {}
+    making, sizes = told.get("making"), _sizes(told)
     for path in task.outputs:
-        if os.path.lexists(path):
+        if not os.path.lexists(path) or (isinstance(making, list) and path.name in making):
+            continue
+        if path.name not in sizes:
             raise OutputError(f"{path}: exists and was not made by a batch; add --overwrite to replace it")
+        if _size(path) != sizes[path.name]:
+            raise OutputError(f"{path}: has changed since it was made; add --overwrite to make it anew")
 
 
 def begin(task: Task) -> None:
@@ -72,19 +85,21 @@ def begin(task: Task) -> None:
         OutputError: that cannot be written.
     """
     clear_away(task)
-    _write(task, "begun", host=platform.node(), process=os.getpid())
+    making = [path.name for path in task.outputs]
+    _write(task, "begun", host=platform.node(), process=os.getpid(), making=making, outputs=_sizes(read(task.manifest)))
 
 
 def give_up(task: Task) -> None:
     """Say that a task failed, if it was begun; what was there before it stays, and is ours; raises OutputError."""
     clear_away(task)
-    if read(task.manifest) is not None:
-        _write(task, "failed")
+    told = read(task.manifest)
+    if told is not None:
+        _write(task, "failed", making=told.get("making", []), outputs=_sizes(told))
 
 
 def leave_out(task: Task, sentence: str) -> None:
     """Say that a task is outside the area asked for, and why; raises OutputError."""
-    _write(task, "outside", why=sentence)
+    _write(task, "outside", why=sentence, outputs=_sizes(read(task.manifest)))
 
 
 def killed(task: Task) -> bool:
@@ -110,8 +125,9 @@ def finish(task: Task, report: dict[str, Any]) -> None:
         report: what to say of the run, JSON values.
     """
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    sizes = {path.name: _size(path) for path in task.outputs}
-    _write(task, "done", finished=finished, outputs=sizes, report=report)
+    made = {path.name: _size(path) for path in task.outputs}
+    earlier = {name: size for name, size in _sizes(read(task.manifest)).items() if name not in made}
+    _write(task, "done", finished=finished, outputs=made, earlier=earlier, report=report)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -123,6 +139,12 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) and told.get("schema") == SCHEMA else {}
+
+
+def _sizes(told: dict[str, Any] | None) -> dict[str, Any]:
+    """Return names and sizes of all files that a manifest calls ours: of its run, and of earlier ones."""
+    parts = [told.get(name) for name in ("earlier", "outputs")] if told else []
+    return {name: size for part in parts if isinstance(part, dict) for name, size in part.items()}
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from geoseg.batch.identity import combined, key_of, mark_of
 from geoseg.batch.task import Outcome, Task
-from geoseg.errors import GeosegError, OutsideAreaError
+from geoseg.errors import GeosegError, OutsideAreaError, UsageError
 from geoseg.pipeline.parts import parts_of
 from geoseg.scene.georeference import short_name
 from geoseg.scene.mosaic import look_at, mosaics
 from geoseg.scene.reader import ReadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from geoseg.batch.request import BatchRequest
@@ -68,6 +68,28 @@ class MapPlan:
             paths += [path for path in scene.output.paths if path != self.out]
         return paths
 
+    def of_tiles(self, parts: Mapping[str, Outcome]) -> list[Outcome]:
+        """Return what became of each tile, by the outcomes of the parts that see it.
+
+        Args:
+            parts: outcomes by the names of their tasks; a shard has some of them.
+        """
+        seeing: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            for tile in task.request.scene.tiles:  # type: ignore[union-attr]
+                seeing.setdefault(tile.path, []).append(task)
+        return [_of_tile(path, [parts.get(task.name) for task in seeing.get(path, ())]) for path in self.tiles]
+
+
+def _of_tile(path: str, parts: list[Outcome | None]) -> Outcome:
+    """Return what became of a tile: it failed where something of it could not be read."""
+    if any(part is not None and path in part.damaged for part in parts):
+        why = f"{path}: parts of it cannot be read, and are nodata in the map; copy or download it again"
+        return Outcome(path, path, "failed", why)
+    if any(part is None or part.status in ("failed", "left") for part in parts):
+        return Outcome(path, path, "left", "a part of the map that it belongs to is not done")
+    return Outcome(path, path, "kept" if all(part is not None and part.status == "kept" for part in parts) else "done")
+
 
 def looked_at(
     inputs: Iterable[Input], request: BatchRequest, card: ModelCard, tell: Callable[[int], None]
@@ -105,29 +127,35 @@ def looked_at(
     return tiles, lost
 
 
-def maps_of(tiles: list[Tile], request: BatchRequest, card: ModelCard) -> list[MapPlan]:
-    """Return the maps to make of tiles, one for each CRS, in order of their first tiles.
+def maps_of(tiles: list[Tile], request: BatchRequest, card: ModelCard) -> tuple[list[MapPlan], list[Outcome]]:
+    """Return the maps to make of tiles, one for each CRS, in order of their first tiles, and tiles outside the area.
 
     Raises:
-        InputError, UsageError, ModelError: as for :func:`geoseg.pipeline.segment.segment`.
+        UsageError: a box was given, and the tiles have several CRSs that it might be meant in.
+        InputError, ModelError: as for :func:`geoseg.pipeline.segment.segment`.
     """
     assert request.mosaic is not None  # noqa: S101 - the caller has seen to it
     out = request.mosaic
     by_crs: dict[str, list[Tile]] = {}
     for tile in tiles:
         by_crs.setdefault(tile.grid.crs, []).append(tile)
-    plans = []
+    if request.how.reading.bounds is not None and len(by_crs) > 1:
+        raise UsageError(f"--bounds: the tiles have {len(by_crs)} CRSs, and the box could be meant in any; use --aoi")
+    plans: list[MapPlan] = []
+    outside: list[Outcome] = []
     for number, (crs, members) in enumerate(by_crs.items(), 1):
         place = out
         if len(by_crs) > 1:
             name = short_name(crs).replace(":", "") if len(short_name(crs)) < 24 else f"crs{number}"
             place = out.with_name(f"{out.stem}-{name}{out.suffix}")
-        plans.append(_map(place, members, request, card))
-    return plans
+        plan, left_out = _map(place, members, request, card)
+        plans += [plan] if plan.scenes else []
+        outside += left_out
+    return plans, outside
 
 
-def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -> MapPlan:
-    """Return the plan of one map."""
+def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -> tuple[MapPlan, list[Outcome]]:
+    """Return the plan of one map, and the tiles of grids that lie outside the area."""
     how = request.how
     # One bad tile never ends a batch: what cannot be read of it is nodata, and it is named.
     reading = replace(how.reading, options={**how.reading.options, "on_read_error": "nodata"})
@@ -137,7 +165,9 @@ def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -
         fill=card.mean,
         **reading.options,
     )
-    scenes, parts = [], []
+    scenes: list[SegmentRequest] = []
+    parts: list[tuple[Task, ...]] = []
+    outside: list[Outcome] = []
     found = mosaics(tiles, wish, out.stem)
     for number, mosaic in enumerate(found, 1):
         stem = out.with_name(out.stem if len(found) == 1 else f"{out.stem}-{number}")
@@ -145,14 +175,13 @@ def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -
         scene = replace(how.of(mosaic, output), reading=reading)
         try:
             parts.append(_part_tasks(scene, mosaic, f"{out.stem}-{number}", request.folder, card))
-        except OutsideAreaError:
-            if len(found) == 1:
-                raise
+        except OutsideAreaError as error:
+            outside += [Outcome(tile.path, tile.path, "outside", str(error)) for tile in mosaic.tiles]
             continue
         scenes.append(scene)
     keys = [task.key for tasks in parts for task in tasks]
     key = combined([*keys, *(key_of(scene, mark_of(card)) for scene in scenes)])
-    return MapPlan(out, tuple(scenes), tuple(parts), key)
+    return MapPlan(out, tuple(scenes), tuple(parts), key), outside
 
 
 def _part_tasks(scene: SegmentRequest, mosaic: Mosaic, name: str, folder: Path, card: ModelCard) -> tuple[Task, ...]:

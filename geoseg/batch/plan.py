@@ -53,8 +53,12 @@ def planned(request: BatchRequest) -> list[tuple[str, str]]:
         return [(task.source, _why(task)) for task in scene_tasks(request, card)]
     tiles, lost = looked_at(request.inputs, request, card, lambda _number: None)
     found = [(outcome.source, f"cannot be read: {outcome.why}") for outcome in lost]
-    for plan in maps_of(tiles, request, card) if tiles else []:
-        found += [(task.source, _why(task)) for task in [*plan.tasks, plan.joining]]
+    plans, outside = maps_of(tiles, request, card)
+    found += [(outcome.source, "") for outcome in outside]
+    tasks = [task for plan in plans for task in plan.tasks]
+    found += [(task.source, _why(task)) for i, task in enumerate(tasks) if request.where.is_mine(i)]
+    if request.where.shard is None:
+        found += [(plan.joining.source, _why(plan.joining)) for plan in plans]
     return found
 
 

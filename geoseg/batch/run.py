@@ -109,7 +109,11 @@ class _Run:
             return
         make_folders(request)
         self.ready = True
-        self.report.outcomes = self._done(list(scene_tasks(request, card)), "tile")
+        tasks, found = list(scene_tasks(request, card)), dict[str, Outcome]()
+        try:
+            self._done(tasks, "tile", found)
+        finally:
+            self.report.outcomes = [found.get(task.name) or _left(task) for task in tasks]
 
     def _map(self, card: ModelCard) -> None:
         """Make one map of all tiles."""
@@ -126,17 +130,21 @@ class _Run:
         for outcome in lost:
             self.watch.failure(outcome)
         report.outcomes = list(lost)
-        if not tiles:
+        if not tiles or self._too_many(len(lost)):
+            report.outcomes += [Outcome(tile.path, tile.path, "left", "the run ended before") for tile in tiles]
             return
-        plans = maps_of(tiles, request, card)
+        plans, outside = maps_of(tiles, request, card)
         for plan in plans:
-            if not request.wanted.overwrite and manifest.read(plan.joining.manifest) is None:
-                manifest.check_free(plan.joining)
+            manifest.check_free(plan.joining)
         tasks = [task for plan in plans for task in plan.tasks]
-        parts = self._done([task for i, task in enumerate(tasks) if request.where.is_mine(i)], "part")
-        by_name = {outcome.name: outcome for outcome in parts}
-        report.outcomes += [_of_tile(path, parts) for plan in plans for path in plan.tiles]
-        if request.where.shard is None:
+        mine = [task for i, task in enumerate(tasks) if request.where.is_mine(i)]
+        by_name: dict[str, Outcome] = {}
+        try:
+            self._done(mine, "part", by_name, len(lost))
+        finally:
+            by_name |= {task.name: _left(task) for task in mine if task.name not in by_name}
+            report.outcomes = [*lost, *outside, *(outcome for plan in plans for outcome in plan.of_tiles(by_name))]
+        if request.where.shard is None and not report.interrupted:
             self.watch.progress(Progress("join", "map", len(plans)))
             for number, plan in enumerate(plans, 1):
                 joined, failure = join(plan, by_name)
@@ -146,10 +154,16 @@ class _Run:
                     self.watch.failure(failure)
                 self.watch.progress(Progress("join", "map", len(plans), number))
 
-    def _done(self, tasks: list[Task], unit: str) -> list[Outcome]:
-        """Do tasks, and return an outcome for each, in their order."""
-        found: dict[str, Outcome] = {}
-        progress = Progress("segment", unit, len(tasks))
+    def _done(self, tasks: list[Task], unit: str, found: dict[str, Outcome], failed: int = 0) -> None:
+        """Do tasks, and put their outcomes into ``found`` as they come.
+
+        Args:
+            tasks: what to do.
+            unit: what they are called.
+            found: outcomes by name.
+            failed: failures before.
+        """
+        progress = Progress("segment", unit, len(tasks), failed=failed)
         try:
             # Closed at once when the run ends early: processes of a pool must not outlive it.
             with self._executor(progress) as execute, _closed(self._outcomes(tasks, execute)) as doing:
@@ -161,17 +175,19 @@ class _Run:
                     if outcome.status == "failed":
                         self.watch.failure(outcome)
                     self.watch.progress(progress)
-                    most = self.request.max_failures
-                    if most is not None and progress.failed > most and not self.request.collect:
-                        self.report.warnings.append(f"ended after {progress.failed} failures (--max-failures {most})")
-                        self.report.interrupted = True
+                    if self._too_many(progress.failed):
                         break
         finally:
             self.report.pixels = progress.pixels
-            outcomes = [found.get(task.name) or _left(task) for task in tasks]
-            if unit == "tile":
-                self.report.outcomes = outcomes
-        return outcomes
+
+    def _too_many(self, failed: int) -> bool:
+        """Return whether so many failures end the run, and note that."""
+        most = self.request.max_failures
+        if most is None or failed <= most or self.request.collect:
+            return False
+        self.report.warnings.append(f"ended after {failed} failures (--max-failures {most})")
+        self.report.interrupted = True
+        return True
 
     def _outcomes(self, tasks: list[Task], execute: Executor) -> Iterator[Outcome]:
         """Yield the outcomes of tasks that are done already, and of those that are done now."""
@@ -260,14 +276,3 @@ def _of_log(task: Task) -> Outcome:
     except (OSError, IndexError):
         return _left(task)
     return Outcome(task.name, task.source, "failed", sentence)
-
-
-def _of_tile(path: str, parts: Iterable[Outcome]) -> Outcome:
-    """Return what became of a tile of a map: it failed where something of it could not be read."""
-    parts = list(parts)
-    if any(path in outcome.damaged for outcome in parts):
-        why = f"{path}: parts of it cannot be read, and are nodata in the map; copy or download it again"
-        return Outcome(path, path, "failed", why)
-    if any(outcome.status in ("failed", "left") for outcome in parts):
-        return Outcome(path, path, "left", "a part of the map is not done")
-    return Outcome(path, path, "kept" if all(outcome.status == "kept" for outcome in parts) else "done")

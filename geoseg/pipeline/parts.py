@@ -7,6 +7,7 @@ are the same bits as those rows of the whole, since every window reads its halo 
 from __future__ import annotations
 
 import io
+import math
 import time
 import zipfile
 from contextlib import ExitStack
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import shapely
+from affine import Affine
+from rasterio.features import shapes
+from shapely.geometry import shape
 
 from geoseg.errors import InputError
 from geoseg.layers.publish import Publication, published
@@ -26,7 +30,7 @@ from geoseg.pipeline.warm import Warm
 from geoseg.resample import weights
 from geoseg.scene.mosaic import Mosaic
 from geoseg.scene.strips import reach
-from geoseg.vocabulary import ClassRows
+from geoseg.vocabulary import NODATA, ClassRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +57,8 @@ class Part:
     """First row, and row after the last, on the network's grid."""
     sees: tuple[int, int]
     """First row, and row after the last, of the scene's own grid that the part is made from."""
+    apart: bool
+    """Whether rows of the scene's own grid are kept, too, for rasters, beside those that polygons are traced from."""
     pixels: int
     """Of the scene, about."""
 
@@ -64,7 +70,8 @@ def parts_of(request: SegmentRequest, card: ModelCard) -> list[Part]:
         InputError, UsageError, ModelError: as :func:`geoseg.pipeline.segment.segment`.
     """
     with opened(request.scene, request.reading, card) as scene:
-        windows = make_plan(request, scene, card).windows
+        plan = make_plan(request, scene, card)
+        windows, apart = plan.windows, plan.trace is not plan.scene and request.output.has_rasters
         core, width = windows.core[0], scene.grid.width
         ratio = scene.native.height * scene.native.width / (scene.grid.height * scene.grid.width)
         step = max(1, round(_PIXELS / (core * width)))
@@ -74,7 +81,7 @@ def parts_of(request: SegmentRequest, card: ModelCard) -> list[Part]:
             last = windows.rows[min(i + step, len(windows.rows)) - 1] + core
             stop = min(last, scene.grid.height)
             sees = _seen(make_plan(request, scene, card, (first, stop)).windows.row_spans, scene)
-            parts.append(Part((first, stop), sees, round((stop - first) * width * ratio)))
+            parts.append(Part((first, stop), sees, apart, round((stop - first) * width * ratio)))
         return parts
 
 
@@ -117,8 +124,9 @@ def segment_part(
             published(out, overwrite=True) as path,
             zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
         ):
-            apart = plan.trace is not plan.scene
-            keep = (lambda rows: _put(file, "scene", plan.scene.window.row, rows)) if apart else (lambda _rows: None)
+            keep = (
+                (lambda rows: _put(file, "scene", plan.scene.window.row, rows)) if part.apart else (lambda _rows: None)
+            )
             for rows in run.to_trace(keep):
                 _put(file, "trace", plan.trace.window.row, rows)
         run.conclude()
@@ -175,8 +183,8 @@ class Finished:
 def join_parts(scenes: Sequence[Finished], made: SegmentReport) -> SegmentReport:
     """Make of finished parts what ``segment`` would have made of the whole scenes.
 
-    Where scenes lie on the same ground, polygons of the one named first stay whole, and those of the others are cut
-    along its border.
+    Where scenes lie on the same ground, the one named first counts, as far as it knows something; polygons of the
+    others are cut along its border.
 
     Args:
         scenes: of one CRS, one or more.
@@ -197,7 +205,7 @@ def join_parts(scenes: Sequence[Finished], made: SegmentReport) -> SegmentReport
         publication = stack.enter_context(Publication(overwrite=request.output.overwrite))
         report: SegmentReport | None = None
         to_trace: list[ToTrace] = []
-        taken: list[Any] = []
+        taken: list[_Taken] = []
         for one in scenes:
             scene = stack.enter_context(opened(one.request.scene, one.request.reading, card))
             check_outputs(one.request.output, one.request.vectors, card.legend, scene.native)
@@ -208,11 +216,12 @@ def join_parts(scenes: Sequence[Finished], made: SegmentReport) -> SegmentReport
             else:
                 report.pixels += plan.scene.window.height * plan.scene.window.width
             _write_rasters(one, plan, publication, report, card)
-            border, shown = plan.border, _ground(one.request.scene, scene.native)
-            if any(shapely.intersects(shown, other) for other in taken):
-                shown = shapely.difference(shown if border is None else border, shapely.union_all(taken))
-                border = shown
-            taken.append(shown)
+            border, box = plan.border, _ground(one.request.scene, scene.native)
+            before = [other for other in taken if shapely.intersects(other.box, box)]
+            if before:
+                known = shapely.union_all([other.known() for other in before])
+                border = shapely.difference(box if border is None else border, known)
+            taken.append(_Taken(one, plan, box, request.vectors.simplify_px))
             rows = rows_of(one.files, "trace", plan.trace.window.row)
             to_trace.append(ToTrace(rows, plan, border, one.request.output.raster_final))
         assert report is not None  # noqa: S101 - there is at least one scene
@@ -230,6 +239,36 @@ def _write_rasters(one: Finished, plan: Plan, publication: Publication, report: 
     with RasterSinks(publication, one.request.output, grid, card.legend, report.provenance()) as sinks:
         for rows in rows_of(one.files, place, plan.scene.window.row):
             sinks.write(rows)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Ground that a scene has taken before others."""
+
+    scene: Finished
+    plan: Plan
+    box: Any
+    """The ground of its tiles."""
+    margin_px: float
+    """How far outlines may stray from the pixels that they follow."""
+    found: Any | None = None
+
+    def known(self) -> Any:
+        """Return the ground of which it knows something, a shapely geometry: nodata is left to others."""
+        if self.found is None:
+            grid = self.plan.trace.grid
+            parts, whole = [], True
+            for rows in rows_of(self.scene.files, "trace", self.plan.trace.window.row):
+                known = rows.classes != NODATA
+                whole = whole and bool(known.all())
+                at = grid.transform @ Affine.translation(0, rows.row)
+                parts += [shape(one) for one, value in shapes(known.astype(np.uint8), known, transform=at) if value]
+            margin = self.margin_px * math.sqrt(grid.pixel_area)
+            self.found = self.box
+            if not whole:
+                around = shapely.buffer(shapely.union_all(parts), margin, join_style="mitre")
+                self.found = shapely.intersection(around, self.box)
+        return self.found
 
 
 def _ground(scene: Path | str | Mosaic, native: Grid) -> Any:

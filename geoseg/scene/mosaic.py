@@ -21,7 +21,7 @@ from geoseg.scene.one_file import has_full_bytes, measured, needs_values, stamps
 from geoseg.scene.open import open_raster
 from geoseg.scene.reader import Scene
 from geoseg.scene.stretch import choose_stretch
-from geoseg.scene.tiling import tilings
+from geoseg.scene.tiling import drift_px, tilings
 from geoseg.scene.validity import validity_rule
 
 if TYPE_CHECKING:
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from geoseg.scene.one_file import Stamps
     from geoseg.scene.reader import ReadRequest
     from geoseg.scene.stretch import Stretch
+    from geoseg.scene.tiling import Tiling
     from geoseg.scene.validity import ValidityRule
     from geoseg.vocabulary import Grid, Window
 
 _SAMPLED = 64  # tiles whose values decide on the stretch
 _VALUES = 2**14  # of each of them
+_TOLD_PX = 0.5  # drift from which on it is told
 _OPEN = 200  # files at once; systems allow a process about a thousand
 
 
@@ -51,6 +53,8 @@ class Tile:
     grid: Grid
     bands: BandChoice
     validity: ValidityRule
+    kind: str
+    """Type of its pixels, such as ``uint8``."""
     full_bytes: bool
     """Whether it has 8-bit pixels, all of whose values are in use."""
     values: NDArray[Any]
@@ -71,6 +75,8 @@ class Mosaic:
     windows: tuple[Window, ...]
     """Where each lies on the grid."""
     stretch: Stretch
+    notes: tuple[str, ...] = ()
+    """What the user should know of the tiles."""
 
     def __str__(self) -> str:
         return self.name
@@ -103,19 +109,38 @@ def look_at(path: str, request: ReadRequest) -> Tile:
         if needs_values(request.stretch, bands, full_bytes=full):
             found = measured(dataset, bands, rule)
             values = found[:, :: max(1, found.shape[1] // _VALUES)]
-        return Tile(path, grid, bands, rule, full, values, stamps_of(dataset.files))
+        kind = str(np.result_type(*(dataset.dtypes[i - 1] for i in bands.indexes)))
+        return Tile(path, grid, bands, rule, kind, full, values, stamps_of(dataset.files))
 
 
 def mosaics(tiles: Sequence[Tile], request: ReadRequest, name: str) -> list[Mosaic]:
-    """Return the tiles as mosaics, one for each grid, in order of their first tiles."""
+    """Return the tiles as mosaics, one for each grid and type of pixels, in order of their first tiles."""
+    kinds: dict[str, list[int]] = {}
+    for i, tile in enumerate(tiles):
+        kinds.setdefault(tile.kind, []).append(i)
+    laid = [(of_kind, tiling) for of_kind in kinds.values() for tiling in tilings([tiles[i].grid for i in of_kind])]
+    laid.sort(key=lambda pair: pair[0][pair[1].members[0]])
     found = []
-    for number, tiling in enumerate(every := tilings([tile.grid for tile in tiles]), 1):
-        members = [tiles[i] for i in tiling.members]
-        stretch = _stretch(members, request)
+    for number, (of_kind, tiling) in enumerate(laid, 1):
+        members = [tiles[of_kind[i]] for i in tiling.members]
         plain = tuple(_without_values(tile) for tile in members)
-        called = name if len(every) == 1 else f"{name} ({number} of {len(every)})"
-        found.append(Mosaic(called, tiling.grid, plain, tiling.windows, stretch))
+        called = name if len(laid) == 1 else f"{name} ({number} of {len(laid)})"
+        found.append(
+            Mosaic(called, tiling.grid, plain, tiling.windows, _stretch(members, request), _notes(members, tiling))
+        )
     return found
+
+
+def _notes(tiles: Sequence[Tile], tiling: Tiling) -> tuple[str, ...]:
+    """Return what the user should know about how tiles were laid side by side."""
+    drift = drift_px([tile.grid for tile in tiles], tiling)
+    if drift < _TOLD_PX:
+        return ()
+    sentence = (
+        f"{len(tiles)} tiles drift by up to {drift:.1f} pixels from the grid they have in common; each continues its "
+        "neighbour's pixels, and lies that much beside its place"
+    )
+    return (sentence,)
 
 
 def _stretch(tiles: Sequence[Tile], request: ReadRequest) -> Stretch:
@@ -149,6 +174,7 @@ def open_mosaic(mosaic: Mosaic, request: ReadRequest) -> Iterator[Scene]:
         source = _ManyFiles(mosaic, request)
         stack.callback(source.close)
         scene = Scene(mosaic.name, source, request, mosaic.grid)
+        scene.notes.extend(mosaic.notes)
         yield scene
 
 

@@ -7,6 +7,7 @@ whether neighbours continue one another's pixels.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SAME_SIZE = 1e-3  # relative difference of pixel sizes that are the same
+_SAME_SIZE = 0.2  # pixels that the sides of a tile may differ by for the size of its pixels
+_BIN = 1e-2  # relative; pixels of the same size are in the same or the next bin
 _SAME_PHASE = 0.1  # pixels that neighbours may be out of step
 _NEAR = 256  # pixels; what lies nearer may be seen by the same window
 
@@ -49,28 +51,29 @@ def tilings(grids: Sequence[Grid]) -> list[Tiling]:
     """
     found: list[Tiling] = []
     for bucket in _buckets(grids):
-        found += [_tiling(grids, members) for members in _chains(grids, bucket)]
+        found += [_tiling(grids, places) for places in _chains(grids, bucket)]
     return sorted(found, key=lambda one: one.members[0])
 
 
 def _buckets(grids: Sequence[Grid]) -> list[list[int]]:
     """Return indexes of grids of one CRS, pixel size and orientation."""
     buckets: list[list[int]] = []
+    by_size: dict[tuple[str, int], list[list[int]]] = {}  # so that each grid is compared with few others
     for i, grid in enumerate(grids):
-        for bucket in buckets:
-            if _alike(grids[bucket[0]], grid):
-                bucket.append(i)
-                break
-        else:
-            buckets.append([i])
+        size = round(math.log(grid.pixel_area) / _BIN)
+        near = [bucket for at in (size - 1, size, size + 1) for bucket in by_size.get((grid.crs, at), ())]
+        bucket = next((bucket for bucket in near if _alike(grids[bucket[0]], grid)), None)
+        if bucket is None:
+            bucket = []
+            buckets.append(bucket)
+            by_size.setdefault((grid.crs, size), []).append(bucket)
+        bucket.append(i)
     return buckets
 
 
 def _alike(one: Grid, other: Grid) -> bool:
-    if one.crs != other.crs:
-        return False
-    size, difference = _steps(one), _steps(one) - _steps(other)
-    return bool(np.abs(difference).max() <= _SAME_SIZE * np.abs(size).max())
+    size, difference = np.abs(_steps(one)).max(), np.abs(_steps(one) - _steps(other)).max()
+    return bool(difference * max(*one.shape, *other.shape) <= _SAME_SIZE * size)
 
 
 def _steps(grid: Grid) -> NDArray[np.float64]:
@@ -79,28 +82,37 @@ def _steps(grid: Grid) -> NDArray[np.float64]:
     return np.array([a, b, d, e], np.float64)
 
 
-def _chains(grids: Sequence[Grid], bucket: list[int]) -> list[list[int]]:
-    """Return the tiles of a bucket in groups whose members continue one another's pixels."""
+def _chains(grids: Sequence[Grid], bucket: list[int]) -> list[dict[int, tuple[int, int]]]:
+    """Return the tiles of a bucket in groups whose members continue one another's pixels.
+
+    Returns:
+        Row and column of each member, in whole pixels from the first one, counted from neighbour to neighbour.
+    """
     corners = _corners(grids[bucket[0]].transform, [grids[i] for i in bucket])
-    near = max(_NEAR, *(max(grids[i].shape) for i in bucket))
     boxes = shapely.box(corners[:, 1], corners[:, 0], corners[:, 3], corners[:, 2])
-    group = list(range(len(bucket)))
-
-    def first(i: int) -> int:
-        while group[i] != i:
-            group[i] = group[group[i]]
-            i = group[i]
-        return i
-
+    near = max(_NEAR, *(max(grids[i].shape) for i in bucket))
     pairs = shapely.STRtree(boxes).query(boxes, "dwithin", near).T
-    for i, j in pairs[pairs[:, 0] < pairs[:, 1]].tolist():
-        one, other = sorted((first(i), first(j)))
-        if one != other and _in_step(grids[bucket[i]], grids[bucket[j]]):
-            group[other] = one
-    members: dict[int, list[int]] = {}
-    for i, tile in enumerate(bucket):
-        members.setdefault(first(i), []).append(tile)
-    return list(members.values())
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    apart = shapely.distance(boxes[pairs[:, 0]], boxes[pairs[:, 1]])
+    beside: dict[int, list[int]] = {}
+    for i, j in pairs[np.lexsort((pairs[:, 1], apart, pairs[:, 0]))].tolist():  # nearest first
+        beside.setdefault(i, []).append(j)
+    chains: list[dict[int, tuple[int, int]]] = []
+    seen: set[int] = set()
+    for start in range(len(bucket)):
+        if start in seen:
+            continue
+        seen.add(start)
+        places, waiting = {start: (0, 0)}, deque([start])
+        while waiting:
+            i = waiting.popleft()
+            for j in beside.get(i, ()):
+                if j not in seen and (step := _step(grids[bucket[i]], grids[bucket[j]])) is not None:
+                    seen.add(j)
+                    places[j] = places[i][0] + step[0], places[i][1] + step[1]
+                    waiting.append(j)
+        chains.append({bucket[i]: places[i] for i in sorted(places)})
+    return chains
 
 
 def _corners(onto: Affine, tiles: Sequence[Grid]) -> NDArray[np.float64]:
@@ -114,42 +126,46 @@ def _corners(onto: Affine, tiles: Sequence[Grid]) -> NDArray[np.float64]:
     return np.array(places, np.float64)
 
 
-def _in_step(one: Grid, other: Grid) -> bool:
-    """Return whether the nearest corners of two tiles are whole pixels apart, by the first one's pixels."""
+def _step(one: Grid, other: Grid) -> tuple[int, int] | None:
+    """Return how many rows and columns a tile's first pixel lies from another's; None where they are out of step.
+
+    It is counted at the corners where they come closest, by the first one's pixels.
+    """
     row, col, end_row, end_col = _corners(one.transform, [other])[0]
-    down = row if abs(row) < abs(end_row) else end_row
-    across = col if abs(col) < abs(end_col) else end_col
-    return bool(max(abs(down - round(down)), abs(across - round(across))) <= _SAME_PHASE)
+    down, high = (row, 0) if abs(row) < abs(end_row) else (end_row, other.height)
+    across, wide = (col, 0) if abs(col) < abs(end_col) else (end_col, other.width)
+    if max(abs(down - round(down)), abs(across - round(across))) > _SAME_PHASE:
+        return None
+    return round(down) - high, round(across) - wide
 
 
-def _tiling(grids: Sequence[Grid], members: Sequence[int]) -> Tiling:
-    """Return the common grid of tiles, and their places on it."""
-    tiles = [grids[i] for i in members]
+def _tiling(grids: Sequence[Grid], places: dict[int, tuple[int, int]]) -> Tiling:
+    """Return the common grid of tiles whose places are known."""
+    tiles = [grids[i] for i in places]
     first = tiles[0]
     if len(tiles) == 1:
-        return Tiling(first, tuple(members), (first.whole,))
+        return Tiling(first, tuple(places), (first.whole,))
     a, b, d, e = sum((_steps(tile) for tile in tiles), np.zeros(4)) / len(tiles)
-    shape = Affine(a, b, first.transform.c, d, e, first.transform.f)
-    corners = _corners(shape, tiles)
-    top, left = int(corners[:, 0].argmin()), int(corners[:, 1].argmin())
-    if corners[top, 0] == corners[left, 0]:
-        origin = tiles[left].transform.c, tiles[left].transform.f
-    elif b == 0 == d:  # each side by itself, without the rounding of a way through pixels
-        origin = tiles[left].transform.c, tiles[top].transform.f
-    else:
-        origin = shape @ (float(corners[left, 1]), float(corners[top, 0]))
-    transform = Affine(a, b, origin[0], d, e, origin[1])
-    corners = _corners(transform, tiles)
+    top, left = min(row for row, _ in places.values()), min(col for _, col in places.values())
     windows = [
-        Window(round(row), round(col), tile.height, tile.width)
-        for (row, col), tile in zip(corners[:, :2].tolist(), tiles, strict=True)
+        Window(row - top, col - left, tile.height, tile.width)
+        for (row, col), tile in zip(places.values(), tiles, strict=True)
     ]
+    corners = _corners(Affine(a, b, first.transform.c, d, e, first.transform.f), tiles)
+    top_tile, left_tile = tiles[int(corners[:, 0].argmin())], tiles[int(corners[:, 1].argmin())]
+    if b == 0 == d:  # each side by itself, without the rounding of a way through pixels
+        origin = left_tile.transform.c, top_tile.transform.f
+    else:
+        shape = Affine(a, b, first.transform.c, d, e, first.transform.f)
+        origin = shape @ (float(corners[:, 1].min()), float(corners[:, 0].min()))
     height, width = max(w.bottom for w in windows), max(w.right for w in windows)
-    return Tiling(Grid(first.crs, transform, height, width), tuple(members), tuple(windows))
+    return Tiling(
+        Grid(first.crs, Affine(a, b, origin[0], d, e, origin[1]), height, width), tuple(places), tuple(windows)
+    )
 
 
 def drift_px(grids: Sequence[Grid], tiling: Tiling) -> float:
-    """Return how far a tile lies from whole pixels of the common grid at most, in pixels."""
-    corners = _corners(tiling.grid.transform, [grids[i] for i in tiling.members])[:, :2]
-    found = float(np.abs(corners - np.rint(corners)).max())
-    return found if math.isfinite(found) else 0.0
+    """Return how far a tile is laid from its own place at most, in pixels; ``grids`` are those of the members."""
+    corners = _corners(tiling.grid.transform, grids)[:, :2]
+    placed = np.array([(window.row, window.col) for window in tiling.windows], np.float64)
+    return float(np.abs(corners - placed).max())

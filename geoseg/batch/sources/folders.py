@@ -28,6 +28,13 @@ def is_pattern(text: str) -> bool:
     return _MAGIC.search(text) is not None
 
 
+def root_of(pattern: str) -> str:
+    """Return the folder that a pattern begins at: all before the first part with a character of a pattern."""
+    parts = pattern.replace(os.sep, "/").split("/")
+    first = next((i for i, part in enumerate(parts) if is_pattern(part)), len(parts) - 1)
+    return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else os.curdir)
+
+
 def images_below(folder: str, note: Callable[[str], None], endings: frozenset[str] = IMAGE_ENDINGS) -> list[str]:
     """Return the images of a folder and of all folders below it, sorted.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geoseg.batch.sources.addresses import check_address, is_address, without_secrets
-from geoseg.batch.sources.folders import images_below, images_matching, is_pattern
+from geoseg.batch.sources.folders import images_below, images_matching, is_pattern, root_of
 from geoseg.batch.sources.listing import read_list
 from geoseg.batch.sources.names import output_names
 from geoseg.batch.sources.stac import stac_sources
@@ -62,11 +62,11 @@ def gather_inputs(
     listed = [] if files_from is None else read_list(files_from, nul=nul)
     if not given and not listed:
         raise UsageError(_nothing(files_from))
-    finder = _Finder(allow_network, note)
+    finder = _Finder(allow_network, note, [])
     sources = [source for text in given for source in finder.sources(text, may_be_pattern=True)]
     sources += [source for text in listed for source in finder.sources(text, may_be_pattern=False)]
     kept = _each_once(sources, note)
-    names = output_names(kept)
+    names = output_names(kept, finder.roots)
     return [Input(source, names[source]) for source in kept]
 
 
@@ -83,6 +83,8 @@ class _Finder:
 
     allow_network: bool
     note: Callable[[str], None]
+    roots: list[str]
+    """Folders below which names of results mirror where scenes lie; grows with what is given."""
 
     def sources(self, text: str, *, may_be_pattern: bool) -> list[str]:
         """Return the sources that one argument, or one entry of a list, stands for."""
@@ -91,9 +93,11 @@ class _Finder:
             return self._file(text)
         _check_path(text)
         if os.path.isdir(text):
+            self.roots.append(text)
             return self._some(text, images_below(text, self.note), "holds no images, expected .tif and the like in it")
         if may_be_pattern and not os.path.lexists(text):
             if is_pattern(text):
+                self.roots.append(root_of(text))
                 found = [source for path in images_matching(text, self.note) for source in self._file(path)]
                 return self._some(text, found, "matches no images, expected .tif and the like")
             if text == "-":
@@ -104,6 +108,8 @@ class _Finder:
         """Return a file or address itself, or what a STAC file names."""
         named_stac = without_secrets(place) if is_address(place) else place
         if named_stac.lower().endswith(_STAC_ENDINGS) and (is_address(place) or os.path.exists(place)):
+            if not is_address(place):
+                self.roots.append(os.path.dirname(place) or os.curdir)
             return stac_sources(place, allow_network=self.allow_network, note=self.note)
         return [place]
 

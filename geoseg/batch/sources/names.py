@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from geoseg.batch.sources.addresses import is_address, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _LONGEST_PART = 150  # bytes of UTF-8; file systems take 255, temporary files and endings need some of them
 _LONGEST_FOLDERS = 600  # bytes
@@ -35,21 +35,22 @@ _RESERVED = re.compile(r"CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|(?:COM|LPT)[0-
 _ENDING_OF_RESULT = re.compile(r"\.(?=(?:gpkg|geojson|json|fgb|parquet|tiff?|html|xml|lock|log)$)", re.IGNORECASE)
 
 
-def output_names(sources: Iterable[str]) -> dict[str, str]:
+def output_names(sources: Iterable[str], roots: Iterable[str] = ()) -> dict[str, str]:
     """Return a name for the result of each source.
 
-    The folder that all local files share is cut off, and the rest of their tree is mirrored. Of addresses, the path
-    is mirrored likewise: no host, no query, no credentials. ``a.tif`` becomes ``a``, but beside ``a.png`` it becomes
-    ``a_tif``; where that does not tell two sources apart, a short hash does.
+    The folder that all local files and all roots share is cut off, and the rest of their tree is mirrored. Of
+    addresses, the path is mirrored likewise: no host, no query, no credentials. ``a.tif`` becomes ``a``, but beside
+    ``a.png`` it becomes ``a_tif``; where that does not tell two sources apart, a short hash does.
 
     Args:
         sources: paths and addresses; each counts once.
+        roots: folders that were given. With them, names do not change when their contents do.
 
     Returns:
         For each source a relative POSIX path without ending. Paths are unique, also where case is ignored, have no
         ``..``, and depend neither on the order of the sources nor on the folder that they share.
     """
-    places = _places(sorted(set(sources)))
+    places = _places(sorted(set(sources)), roots)
     levels = dict.fromkeys(places, 0)
     names = {source: _name(source, place, 0) for source, place in places.items()}
     while True:
@@ -65,7 +66,7 @@ def output_names(sources: Iterable[str]) -> dict[str, str]:
             names[source] = _name(source, places[source], levels[source])
 
 
-def _places(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _places(sources: Iterable[str], roots: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return for each source the names of its folders below the shared one, and its own name."""
     files: dict[str, tuple[str, ...]] = {}
     remote: dict[str, tuple[str, ...]] = {}
@@ -74,7 +75,8 @@ def _places(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
             remote[source] = _address_parts(source)
         else:
             files[source] = tuple(os.path.abspath(source).split(os.sep))
-    return _without_shared(files) | _without_shared(remote)
+    above = [tuple(os.path.abspath(root).split(os.sep)) for root in roots]
+    return _without_shared(files, above) | _without_shared(remote, [])
 
 
 def _address_parts(address: str) -> tuple[str, ...]:
@@ -82,8 +84,10 @@ def _address_parts(address: str) -> tuple[str, ...]:
     return tuple(unquote(part) for part in path.split("/") if part not in ("", ".", "..")) or ("scene",)
 
 
-def _without_shared(places: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    folders = [place[:-1] for place in places.values()]
+def _without_shared(
+    places: Mapping[str, tuple[str, ...]], roots: Sequence[tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    folders = [*(place[:-1] for place in places.values()), *roots]
     first, last = min(folders, default=()), max(folders, default=())  # whatever these share, all between them share
     shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
     return {source: place[shared:] for source, place in places.items()}
