@@ -130,8 +130,22 @@ def table(folds: dict[str, dict[str, Any]], dubai: list[LabelledImage]) -> str:
         rows.append([fold["pixel_accuracy"], fold["mean_iou"], *per_class, ece, land / counts.sum()])
     figures = np.array([[np.nan if value is None else value for value in row] for row in rows], float)
     lines = [[tile, *row] for tile, row in zip(folds, figures, strict=True)] + [["mean", *np.nanmean(figures, 0)]]
+    lines.append(["all pixels", *all_pixels(folds)])
     shown = [[line[0], *(f"{value:.3f}" for value in line[1:])] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in [TITLE, ["---"] * len(TITLE), *shown])
+
+
+def all_pixels(folds: dict[str, dict[str, Any]]) -> list[float]:
+    """Return the columns of a table that can be told of all tiles' pixels together: accuracy and calibration error."""
+    bins: dict[float, list[float]] = {}
+    for one in (one for fold in folds.values() for one in fold["reliability"] if one["pixels"]):
+        pixels, sure, right = bins.setdefault(one["low"], [0.0, 0.0, 0.0])
+        count = one["pixels"]
+        bins[one["low"]] = [pixels + count, sure + count * one["confidence"], right + count * one["accuracy"]]
+    total = sum(pixels for pixels, _, _ in bins.values())
+    ece = sum(abs(sure - right) for _, sure, right in bins.values()) / total
+    unknown = [float("nan")] * (len(TITLE) - 4)
+    return [sum(right for _, _, right in bins.values()) / total, *unknown, ece, float("nan")]
 
 
 if __name__ == "__main__":
