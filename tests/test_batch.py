@@ -345,7 +345,6 @@ CHANGES = {
     "input": (lambda tiles, _out: os.utime(tiles / "a.tif"), "input has changed"),
     "side file": (lambda tiles, _out: (tiles / "a.tif.aux.xml").write_text("<PAMDataset/>"), "input has changed"),
     "lost": (lambda _tiles, out: (out / "a.classes.tif").unlink(), "a.classes.tif is missing"),
-    "cut": (lambda _tiles, out: truncate(out / "a.classes.tif"), "a.classes.tif has changed"),
     "no manifest": (lambda _tiles, out: (out / "a.geoseg.json").write_text("{"), "its manifest cannot be read"),
     "of the future": (
         lambda _tiles, out: (out / "a.geoseg.json").write_text('{"schema": 99, "state": "done"}'),
@@ -357,6 +356,21 @@ CHANGES = {
     ),
     "older": (lambda _tiles, out: older(out / "a.geoseg.json"), "was made by geoseg 0.0.9"),
 }
+
+
+def test_a_result_that_was_changed_is_made_again_only_where_it_may_be_replaced(batch, tiles, out):
+    assert batch(*RASTER)[0] == 0
+    truncate(out / "a.classes.tif")
+    sentence = f"{out / 'a.classes.tif'}: has changed since it was made; add --overwrite to make it anew"
+    assert batch(*RASTER, "--dry-run")[1] == f"{tiles / 'a.tif'}: cannot be done: {sentence}\n"
+    before = files(out)["a.classes.tif"]
+    assert batch(*RASTER)[0] == 6
+    assert told(out)["a"] == ("failed", sentence)
+    assert files(out)["a.classes.tif"] == before
+    assert batch(*RASTER, "--overwrite")[0] == 0
+    assert redone(out) == {"a": "failed before"} or redone(out) == {"a": "a.classes.tif has changed"}
+    assert batch(*RASTER)[0] == 0
+    assert redone(out) == {}
 
 
 def test_what_differs_between_keys():

@@ -106,7 +106,7 @@ def test_what_a_cluster_made_is_kept_by_a_run_without_one_and_the_other_way_roun
     near = replace(asked.how, reading=SceneRequest(aoi=Path("aoi.geojson")))
     card = load_card(near.model)
     both = replace(asked, how=near), replace(asked, how=near).seen_from_anywhere()
-    keys = [[task.key for task in scene_tasks(request, card.tensors_sha256)] for request in both]
+    keys = [[task.key for task in scene_tasks(request, card)] for request in both]
     assert keys[0] == keys[1]
     batch(asked)
     assert batch(replace(asked, where=Where())).counts()["kept"] == 6
@@ -140,7 +140,7 @@ def test_a_tile_that_fails_is_named_and_the_others_are_done(asked, tiles):
     assert report.counts() == {"done": 5, "kept": 0, "outside": 0, "failed": 1, "left": 0}
     assert [outcome.name for outcome in told] == ["t2"]
     assert "t2.tif" in told[0].why
-    assert (asked.out_dir / "t2.log").read_text().startswith(told[0].why)
+    assert (asked.out_dir / "t2.geoseg.log").read_text().startswith(told[0].why)
 
 
 def test_a_map_of_all_tiles_is_joined_here(asked, tmp_path):
@@ -162,7 +162,7 @@ def test_what_a_task_raises_is_an_outcome(connected, asked, tmp_path, monkeypatc
 def test_a_failure_told_late_does_not_undo_what_was_done(asked):
     batch(asked)
     card = load_card(asked.how.model)
-    for task in scene_tasks(asked, card.tensors_sha256):
+    for task in scene_tasks(asked, card):
         assert on_cluster.failed(task, "its worker was lost").status == "failed"
         assert manifest.why_not_done(task) == ""
         assert not task.log.exists()
@@ -223,7 +223,7 @@ def test_few_tasks_are_in_hand_however_many_there_are(connected, here, asked, tm
 
 def test_what_travels_is_small(connected, asked, tmp_path, monkeypatch):
     card = load_card(asked.how.model)
-    for task in scene_tasks(asked.seen_from_anywhere(), card.tensors_sha256):
+    for task in scene_tasks(asked.seen_from_anywhere(), card):
         assert len(pickle.dumps(task)) < 20_000
     report = batch(asked)
     for outcome in report.outcomes:

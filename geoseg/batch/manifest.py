@@ -2,6 +2,7 @@
 
 A task is done where its manifest has its key, and its files are there with the sizes that the manifest tells.
 Files that a manifest names were made by a batch, as long as they have the sizes that it tells; all others are not ours.
+Where a manifest says nothing any more that can be understood, what lies beside it counts as made by a batch.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ def check_free(task: Task) -> None:
     """
     if task.request.output.overwrite or task.rows is not None:
         return
-    told = read(task.manifest) or {}
+    told = read(task.manifest)
+    if told is not None and not isinstance(told.get("outputs"), dict):
+        return
+    told = told or {}
     making, sizes = told.get("making"), _sizes(told)
     for path in task.outputs:
         if not os.path.lexists(path) or (isinstance(making, list) and path.name in making):

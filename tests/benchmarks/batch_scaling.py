@@ -70,7 +70,7 @@ def overhead(root: Path, count: int) -> float:
 
     inputs = tuple(gather_inputs([str(root / "tiles")]))
     request = BatchRequest(inputs, root / "0 1 1", wanted=Wanted(), how=How())
-    (task, *_) = scene_tasks(request, load_card("default").tensors_sha256)
+    (task, *_) = scene_tasks(request, load_card("default"))
     tasks = [replace(task, name=f"{i}", key=f"{task.key}{i}") for i in range(count)]
     for one in tasks[:1]:
         print(f"a task travels as {len(pickle.dumps(one))} bytes")
