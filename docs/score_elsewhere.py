@@ -23,7 +23,7 @@ from geoseg.labels.scenes import ClassField, ScenePair, read_scenes
 from geoseg.pipeline.request import OutputRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
 from geoseg.report.pictures import class_picture, side_by_side
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 BOXES = {

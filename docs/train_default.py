@@ -35,7 +35,7 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on
 from geoseg.learn.lesson import Recipe
 from geoseg.model.file import load_model
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from geoseg.labels.material import Material, gathered
 from geoseg.labels.mosaic import clusters, in_line, joined
 from geoseg.labels.scenes import ClassField, ScenePair, paired, read_scenes
 from geoseg.labels.split import LEAKY, split
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -22,7 +22,8 @@ from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest,
 from geoseg.pipeline.segment import segment
 from geoseg.scene import mosaic as many
 from geoseg.scene.mosaic import look_at, mosaics, open_mosaic
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.reader import open_scene
 from geoseg.scene.tiling import drift_px, tilings
 from geoseg.vocabulary import Grid
 

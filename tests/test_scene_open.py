@@ -19,7 +19,8 @@ from rasterio.transform import from_origin
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.reader import open_scene
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="real files are not here")

@@ -16,7 +16,8 @@ from rasterio.transform import Affine, from_origin
 
 from geoseg.errors import InputError
 from geoseg.resample import resample_valid, weights
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.reader import open_scene
 from geoseg.scene.stretch import StretchRequest, parse_stretch
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from geoseg.batch.identity import combined, key_of, mark_of
 from geoseg.batch.task import Outcome, Task
-from geoseg.errors import GeosegError, OutsideAreaError, UsageError
+from geoseg.errors import GeosegError, OutputError, OutsideAreaError, UsageError
 from geoseg.pipeline.parts import parts_of
 from geoseg.scene.georeference import short_name
 from geoseg.scene.mosaic import look_at, mosaics
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.read_request import ReadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,6 +89,19 @@ def _of_tile(path: str, parts: list[Outcome | None]) -> Outcome:
     if any(part is None or part.status in ("failed", "left") for part in parts):
         return Outcome(path, path, "left", "a part of the map that it belongs to is not done")
     return Outcome(path, path, "kept" if all(part is not None and part.status == "kept" for part in parts) else "done")
+
+
+def make_map_folder(request: BatchRequest) -> None:
+    """Make the folder of a map's parts and report; raises OutputError, and UsageError where there is no name for it."""
+    assert request.mosaic is not None  # noqa: S101 - the caller has seen to it
+    if request.mosaic.suffix.lower() != request.wanted.layers and request.wanted.layers is not None:
+        raise UsageError(f"--mosaic: {request.mosaic} ends in another way than --to {request.wanted.layers}")
+    if not request.mosaic.parent.is_dir():
+        raise OutputError(f"{request.mosaic}: the folder {request.mosaic.parent} does not exist; create it first")
+    try:
+        request.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{request.folder}: cannot be made ({error.strerror})") from error
 
 
 def looked_at(

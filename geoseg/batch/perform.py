@@ -87,6 +87,21 @@ def kept(task: Task) -> Outcome:
     return Outcome(task.name, task.source, "kept", "", 0.0, pixels, tuple(map(str, task.outputs)), said, damaged)
 
 
+def left(task: Task) -> Outcome:
+    """Return the outcome of a task that had no turn, or whose outcome was not heard of any more."""
+    why = manifest.why_not_done(task)
+    return Outcome(task.name, task.source, "left", why) if why else kept(task)
+
+
+def told_by_log(task: Task) -> Outcome:
+    """Return what a shard has left of a task that is not done: a log where it failed."""
+    try:
+        sentence = task.log.read_text("utf-8", errors="replace").strip().splitlines()[0]
+    except (OSError, IndexError):
+        return left(task)
+    return Outcome(task.name, task.source, "failed", sentence)
+
+
 def failed(task: Task, sentence: str, seconds: float = 0.0, trace: str = "") -> Outcome:
     """Return the outcome of a task that could not be done, write its log, and clear away what a dead process left.
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from geoseg.batch import manifest
 from geoseg.batch.joining import join
 from geoseg.batch.local import gpus_here, in_a_pool, one_by_one
-from geoseg.batch.mosaic import looked_at, maps_of
-from geoseg.batch.perform import kept
+from geoseg.batch.mosaic import looked_at, make_map_folder, maps_of
+from geoseg.batch.perform import kept, left, told_by_log
 from geoseg.batch.plan import check_wishes
 from geoseg.batch.report import BatchReport
 from geoseg.batch.scenes import make_folders, scene_tasks
 from geoseg.batch.task import Outcome
-from geoseg.errors import OutputError, UsageError
 from geoseg.model.file import load_card
 
 if TYPE_CHECKING:
@@ -113,12 +112,12 @@ class _Run:
         try:
             self._done(tasks, "tile", found)
         finally:
-            self.report.outcomes = [found.get(task.name) or _left(task) for task in tasks]
+            self.report.outcomes = [found.get(task.name) or left(task) for task in tasks]
 
     def _map(self, card: ModelCard) -> None:
         """Make one map of all tiles."""
         request, report = self.request, self.report
-        _make_folder(request)
+        make_map_folder(request)
         self.ready = True
         looking = Progress("look", "tile", len(request.inputs))
 
@@ -142,7 +141,7 @@ class _Run:
         try:
             self._done(mine, "part", by_name, len(lost))
         finally:
-            by_name |= {task.name: _left(task) for task in mine if task.name not in by_name}
+            by_name |= {task.name: left(task) for task in mine if task.name not in by_name}
             report.outcomes = [*lost, *outside, *(outcome for plan in plans for outcome in plan.of_tiles(by_name))]
         if request.where.shard is None and not report.interrupted:
             self.watch.progress(Progress("join", "map", len(plans)))
@@ -205,7 +204,7 @@ class _Run:
             for task in waiting:
                 yield from kept_ones
                 kept_ones.clear()
-                yield _of_log(task)
+                yield told_by_log(task)
         else:
             with _closed(execute(waiting)) as doing:
                 for outcome in doing:
@@ -248,31 +247,3 @@ def _closed(outcomes: Iterator[Outcome]) -> Iterator[Iterator[Outcome]]:
     finally:
         if isinstance(outcomes, Generator):
             outcomes.close()
-
-
-def _make_folder(request: BatchRequest) -> None:
-    """Make the folder of a map's parts and report; raises OutputError, and UsageError where there is no name for it."""
-    assert request.mosaic is not None  # noqa: S101 - the caller has seen to it
-    if request.mosaic.suffix.lower() != request.wanted.layers and request.wanted.layers is not None:
-        raise UsageError(f"--mosaic: {request.mosaic} ends in another way than --to {request.wanted.layers}")
-    if not request.mosaic.parent.is_dir():
-        raise OutputError(f"{request.mosaic}: the folder {request.mosaic.parent} does not exist; create it first")
-    try:
-        request.folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{request.folder}: cannot be made ({error.strerror})") from error
-
-
-def _left(task: Task) -> Outcome:
-    """Return the outcome of a task that had no turn, or whose outcome was not heard of any more."""
-    why = manifest.why_not_done(task)
-    return Outcome(task.name, task.source, "left", why) if why else kept(task)
-
-
-def _of_log(task: Task) -> Outcome:
-    """Return what a shard has left of a task that is not done: a log where it failed."""
-    try:
-        sentence = task.log.read_text("utf-8", errors="replace").strip().splitlines()[0]
-    except (OSError, IndexError):
-        return _left(task)
-    return Outcome(task.name, task.source, "failed", sentence)

@@ -16,7 +16,7 @@ from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
 from geoseg.layers.legend_file import read_legend_file
-from geoseg.scene.reader import ReadRequest
+from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.reader import open_scene
 from geoseg.scores.common_ground import Outline
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
 from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geoseg.scene.read_request import ReadRequest
     from geoseg.scene.reader import Scene
 
 _CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}

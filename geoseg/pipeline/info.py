@@ -101,7 +101,8 @@ def _place(dataset: DatasetReader) -> dict[str, Any]:
 
 def _reading(path: str, *, allow_network: bool) -> dict[str, Any]:
     """Return how ``segment`` would read the scene for red, green and blue, and what it would say."""
-    from geoseg.scene.reader import ReadRequest, open_scene
+    from geoseg.scene.read_request import ReadRequest
+    from geoseg.scene.reader import open_scene
 
     try:
         with open_scene(path, ReadRequest(allow_network=allow_network)) as scene:

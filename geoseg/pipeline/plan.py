@@ -15,7 +15,8 @@ from geoseg.scene.area import read_aoi, whole_or_box
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.mosaic import Mosaic, open_mosaic
 from geoseg.scene.open import open_raster
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.reader import open_scene
 from geoseg.vocabulary import Window
 
 if TYPE_CHECKING:

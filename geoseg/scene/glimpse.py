@@ -15,7 +15,8 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
 from geoseg.scene.open import open_raster
-from geoseg.scene.reader import ReadRequest, open_scene
+from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.reader import open_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from geoseg.scene.bands import BandChoice
     from geoseg.scene.decode import Faults
     from geoseg.scene.one_file import Stamps
-    from geoseg.scene.reader import ReadRequest
+    from geoseg.scene.read_request import ReadRequest
     from geoseg.scene.stretch import Stretch
     from geoseg.scene.tiling import Tiling
     from geoseg.scene.validity import ValidityRule

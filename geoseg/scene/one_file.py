@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from geoseg.scene.bands import BandChoice
     from geoseg.scene.decode import Faults
-    from geoseg.scene.reader import ReadRequest
+    from geoseg.scene.read_request import ReadRequest
     from geoseg.scene.stretch import StretchRequest
     from geoseg.scene.strips import RowMaker
     from geoseg.scene.validity import ValidityRule

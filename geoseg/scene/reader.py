@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geoseg.errors import InputError
 from geoseg.resample import weights
 from geoseg.scene.decode import Faults
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.one_file import OneFile
-from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scene.stretch import StretchRequest
+from geoseg.scene.open import open_raster
+from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.strips import ResampledRows, iter_strips, reach
 
 if TYPE_CHECKING:
@@ -25,29 +24,7 @@ if TYPE_CHECKING:
     from geoseg.scene.one_file import Stamps
     from geoseg.scene.stretch import Stretch
     from geoseg.scene.strips import RowMaker
-    from geoseg.scene.validity import NodataOption
     from geoseg.vocabulary import Grid, SceneRows
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """What the model wants of a scene, and what the user said about it."""
-
-    model_bands: tuple[str, ...] = ("red", "green", "blue")
-    """Names of the bands, in the network's order."""
-    value_range: tuple[float, float] = (0, 255)
-    """Pixel values the model was trained on; (0, 255) gives uint8, any other float32."""
-    fill: tuple[float, ...] = (0, 0, 0)
-    """Per band, what invalid pixels become; the model's mean, so that they normalize to about zero."""
-    bands: tuple[int, ...] | None = None
-    nodata: NodataOption = None
-    src_crs: str | None = None
-    stretch: StretchRequest = field(default_factory=StretchRequest)
-    resolution_m: float | None = None
-    """Ground pixel to read at, in metres; None for the scene's own."""
-    max_pixels: float = MAX_PIXELS
-    on_read_error: Literal["fail", "nodata"] = "fail"
-    allow_network: bool = False
 
 
 class PixelSource(Protocol):

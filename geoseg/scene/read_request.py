@@ -1,0 +1,33 @@
+"""What the model wants of a scene, and what the user said about it, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from geoseg.scene.open import MAX_PIXELS
+from geoseg.scene.stretch import StretchRequest
+
+if TYPE_CHECKING:
+    from geoseg.scene.validity import NodataOption
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What the model wants of a scene, and what the user said about it."""
+
+    model_bands: tuple[str, ...] = ("red", "green", "blue")
+    """Names of the bands, in the network's order."""
+    value_range: tuple[float, float] = (0, 255)
+    """Pixel values the model was trained on; (0, 255) gives uint8, any other float32."""
+    fill: tuple[float, ...] = (0, 0, 0)
+    """Per band, what invalid pixels become; the model's mean, so that they normalize to about zero."""
+    bands: tuple[int, ...] | None = None
+    nodata: NodataOption = None
+    src_crs: str | None = None
+    stretch: StretchRequest = field(default_factory=StretchRequest)
+    resolution_m: float | None = None
+    """Ground pixel to read at, in metres; None for the scene's own."""
+    max_pixels: float = MAX_PIXELS
+    on_read_error: Literal["fail", "nodata"] = "fail"
+    allow_network: bool = False
