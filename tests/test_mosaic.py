@@ -20,8 +20,9 @@ from geoseg.pipeline import parts as in_parts
 from geoseg.pipeline.parts import Finished, join_parts, parts_of, rows_of, segment_part
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
 from geoseg.pipeline.segment import segment
-from geoseg.scene import mosaic as many
-from geoseg.scene.mosaic import look_at, mosaics, open_mosaic
+from geoseg.scene import many_files as many
+from geoseg.scene.many_files import open_mosaic
+from geoseg.scene.mosaic import look_at, mosaics
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene
 from geoseg.scene.tiling import drift_px, tilings

@@ -13,7 +13,8 @@ from geoseg.inference.windows import plan_windows
 from geoseg.pipeline.request import resolution_for
 from geoseg.scene.area import read_aoi, whole_or_box
 from geoseg.scene.georeference import grid_of, ground_pixel_m
-from geoseg.scene.mosaic import Mosaic, open_mosaic
+from geoseg.scene.many_files import open_mosaic
+from geoseg.scene.mosaic import Mosaic
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene

@@ -46,7 +46,7 @@ class PixelSource(Protocol):
 
 
 class Scene:
-    """An opened scene; made by :func:`open_scene` and :func:`geoseg.scene.mosaic.open_mosaic`."""
+    """An opened scene; made by :func:`open_scene` and :func:`geoseg.scene.many_files.open_mosaic`."""
 
     def __init__(self, name: str, source: PixelSource, request: ReadRequest, native: Grid) -> None:
         self.name = name
