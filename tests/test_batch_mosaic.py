@@ -319,7 +319,7 @@ def test_nodata_of_the_first_grid_is_left_to_the_other(run, tmp_path, write_scen
     every = np.concatenate([table.geometry.to_numpy() for table in polygons(out).values()])
     union = shapely.area(shapely.union_all(every))
     assert shapely.area(every).sum() == pytest.approx(union, rel=1e-9)
-    assert union > 0.97 * 48 * 48
+    assert union > 0.95 * 48 * 48  # all but a strip along the wedge that both keep clear of
 
 
 def test_pixels_of_other_types_are_other_grids(run, tmp_path, write_scene):
@@ -360,6 +360,10 @@ def test_paths_typed_in_another_way_are_the_same_tiles(run, town, tmp_path, monk
 def test_a_tile_that_could_not_be_read_is_tried_again(run, town, tmp_path):
     _, folder = town
     victim, out = folder / "r100c110.tif", tmp_path / "m.gpkg"
+    with rasterio.open(victim) as file:
+        pixels, profile = file.read(), file.profile
+    with rasterio.open(victim, "w", **profile | {"compress": "deflate"}) as file:
+        file.write(pixels)
     whole, status = victim.read_bytes(), victim.stat()
     victim.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
     os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -407,8 +411,9 @@ def test_edited_layers_are_not_replaced_unasked(run, town, tmp_path):
 def test_other_polygons_are_joined_anew_and_nothing_is_classified_again(run, town, tmp_path):
     _, folder = town
     out = tmp_path / "m.gpkg"
-    assert run("batch", folder, "--mosaic", out)[0] == 0
-    _code, said = run("batch", folder, "--mosaic", out, "--min-area-m2", "20", "--raster", "--dry-run")
+    assert run("batch", folder, "--mosaic", out, "--resolution", "native")[0] == 0
+    other = ("--min-area-m2", "20", "--raster", "--dry-run")
+    _code, said = run("batch", folder, "--mosaic", out, "--resolution", "native", *other)
     assert [line.split(":")[0] for line in said.stdout.splitlines()] == [str(out)]
 
 
