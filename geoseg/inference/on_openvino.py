@@ -62,6 +62,8 @@ class OpenVINONetwork:
         }
         if runs_on.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(runs_on.threads)
+            # OpenVINO ties its threads to the first cores; processes side by side would all sit on the same ones.
+            settings["ENABLE_CPU_PINNING"] = "NO"
         self._requests: dict[str, Any] = {}
 
         def compiled(answer: str) -> Any:
