@@ -29,7 +29,7 @@ from geoseg.inference.network import RunsOn
 from geoseg.model.file import load_card
 from geoseg.vocabulary import Window
 
-_FIRST = 5  # tiles that are done while processes start and networks are compiled
+_FIRST = 6  # tiles that are done while processes start and networks are compiled
 WORKERS = (1, 10, 100, 300, 1000)
 SECONDS = (1, 5, 20, 60)
 
@@ -115,7 +115,7 @@ def simulated(workers: int, task_s: float, give_s: float, tasks: int) -> float:
 def main() -> None:
     """Measure, then simulate."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tiles", type=int, default=24)
+    parser.add_argument("--tiles", type=int, default=26)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tasks", type=int, default=1000)
