@@ -245,7 +245,7 @@ def test_a_tile_that_kills_its_workers_is_found(farm):
     assert "t05.tif" in said
     assert farm.times() == Counter({f"t{i:02d}": 1 for i in range(TILES) if i != 5})
     assert farm.times("begin")["t05"] >= 4
-    assert (farm.out / "t05.log").read_text().startswith(bad["why"])
+    assert (farm.out / "t05.geoseg.log").read_text().startswith(bad["why"])
 
 
 def test_the_scheduler_is_killed(farm):

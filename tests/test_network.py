@@ -47,13 +47,13 @@ def pixels_for(model, height, width, seed=0):
     return np.rint(values).astype(np.uint8) if model.card.takes_uint8 else values.astype(np.float32)
 
 
-def full_forward(model, pixels, halo):
+def full_forward(model, pixels, halo, kind=torch.float64):
     """Return the probabilities of a plain forward pass over a window, its core cut out at the very end."""
     net = UNet(model.card.network)
     net.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}, strict=False)
     mean, std = (np.array(v)[:, None, None] for v in (model.card.mean, model.card.std))
     with torch.inference_mode():
-        scores = net.double().eval()(torch.from_numpy((pixels - mean) / std)[None]).softmax(1)[0].numpy()
+        scores = net.to(kind).eval()(torch.from_numpy((pixels - mean) / std)[None].to(kind)).softmax(1)[0].numpy()
     cut = slice(halo, -halo or None)
     return scores[:, cut, cut]
 
@@ -68,11 +68,13 @@ def test_both_builds_are_a_full_forward_pass_cut_to_the_core(make_model, spec, v
     pixels = pixels_for(model, shape.height, shape.width)
     assert model.card.takes_uint8 == (pixels.dtype == np.uint8)
     oracle = full_forward(model, pixels, halo)
+    # What single precision itself costs depends on the processor's instructions, and comes on top.
+    single = np.abs(full_forward(model, pixels, halo, torch.float32) - oracle).max()
     on_cpu, on_graph = TorchNetwork(model, shape, FP32), OpenVINONetwork(model, shape, FP32)
     for network in (on_cpu, on_graph):
         scores = network.scores(pixels).copy()
         assert scores.dtype == np.float32
-        np.testing.assert_allclose(scores, oracle, rtol=0, atol=ROUNDING)
+        np.testing.assert_allclose(scores, oracle, rtol=0, atol=ROUNDING + single)
         classes, percent = (answer.copy() for answer in network.decide(pixels))
         assert classes.dtype == percent.dtype == np.uint8
         assert classes.shape == percent.shape == oracle.shape[1:]

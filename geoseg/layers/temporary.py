@@ -85,7 +85,11 @@ if sys.platform == "win32":
 else:
 
     def is_alive(pid: int) -> bool:
-        """Tell whether a process runs on this host."""
+        """Tell whether a process runs on this host; one that has ended and only waits for its parent does not."""
+        with contextlib.suppress(OSError, IndexError):  # no Linux, or no such process
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+                if file.read().rpartition(")")[2].split()[0] in "ZX":
+                    return False
         try:
             os.kill(pid, 0)
         except (ProcessLookupError, OverflowError):
