@@ -9,11 +9,11 @@ import re
 import secrets
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _STEM_LENGTH = 50  # the temporary name must fit into 255 bytes wherever the real one does
 _STALE_SECONDS = 24 * 3600
@@ -87,9 +87,9 @@ else:
     def is_alive(pid: int) -> bool:
         """Tell whether a process runs on this host; one that has ended and only waits for its parent does not."""
         with contextlib.suppress(OSError, IndexError):  # no Linux, or no such process
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-                if file.read().rpartition(")")[2].split()[0] in "ZX":
-                    return False
+            told = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+            if told.rpartition(")")[2].split()[0] in "ZX":
+                return False
         try:
             os.kill(pid, 0)
         except (ProcessLookupError, OverflowError):
