@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geoseg.batch.request import BatchRequest
     from geoseg.batch.sources.inputs import Input
     from geoseg.model.card import ModelCard
-    from geoseg.pipeline.request import SegmentRequest
+    from geoseg.pipeline.request import SceneRequest, SegmentRequest
     from geoseg.scene.mosaic import Mosaic, Tile
 
 _LOOKING = 8  # files at once; opening them is waiting, mostly
@@ -115,12 +115,7 @@ def looked_at(
         card: the model's card.
         tell: called with the number of tiles looked at.
     """
-    wish = ReadRequest(
-        model_bands=card.bands,
-        value_range=(card.value_range[0], card.value_range[1]),
-        fill=card.mean,
-        **request.how.reading.options,
-    )
+    wish = _wish(card, request.how.reading)
 
     def look(one: Input) -> Tile | Outcome:
         try:
@@ -138,6 +133,12 @@ def looked_at(
                 tiles.append(found)
             tell(number)
     return tiles, lost
+
+
+def _wish(card: ModelCard, reading: SceneRequest) -> ReadRequest:
+    """Return what is asked of a tile before its ground pixel matters."""
+    low, high = card.value_range
+    return ReadRequest(model_bands=card.bands, value_range=(low, high), fill=card.mean, **reading.options)
 
 
 def maps_of(tiles: list[Tile], request: BatchRequest, card: ModelCard) -> tuple[list[MapPlan], list[Outcome]]:
@@ -172,12 +173,7 @@ def _map(out: Path, tiles: list[Tile], request: BatchRequest, card: ModelCard) -
     how = request.how
     # One bad tile never ends a batch: what cannot be read of it is nodata, and it is named.
     reading = replace(how.reading, options={**how.reading.options, "on_read_error": "nodata"})
-    wish = ReadRequest(
-        model_bands=card.bands,
-        value_range=(card.value_range[0], card.value_range[1]),
-        fill=card.mean,
-        **reading.options,
-    )
+    wish = _wish(card, reading)
     scenes: list[SegmentRequest] = []
     parts: list[tuple[Task, ...]] = []
     outside: list[Outcome] = []
