@@ -37,8 +37,13 @@ SPECS = [
     (NetworkSpec(4, 6, (4, 4, 6, 6, 8, 8)), (0, 10_000)),
     (NetworkSpec(3, 5, (4, 8, 8), kind="fcn"), (0, 255)),
     (NetworkSpec(2, 3, (4, 6, 6, 4), 1, kind="fcn"), (0.0, 1.0)),
+    (NetworkSpec(3, 5, (6, 8, 8), patch=2), (0, 255)),
+    (NetworkSpec(4, 3, (5, 7), 1, patch=4), (0.0, 1.0)),
+    (NetworkSpec(2, 3, (4, 6, 6, 4), kind="fcn", patch=2), (0, 10_000)),
 ]
-NAMES = [f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands" for s, _ in SPECS]
+NAMES = [
+    f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands, patch {s.patch}" for s, _ in SPECS
+]
 
 
 def pixels_for(model, height, width, seed=0):
@@ -363,6 +368,9 @@ NARROW = [
     NetworkSpec(1, 2, (1, 1, 1), 1),
     NetworkSpec(1, 2, (1, 1, 1), 2),
     NetworkSpec(1, 2, (1, 1, 1), 2, kind="fcn"),
+    NetworkSpec(1, 2, (1,), 1, patch=2),
+    NetworkSpec(1, 2, (1, 1), 2, patch=2),
+    NetworkSpec(1, 2, (1, 1), 1, patch=4),
 ]
 
 
@@ -378,7 +386,9 @@ def positive(spec):
     return net
 
 
-@pytest.mark.parametrize("spec", NARROW, ids=lambda s: f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions")
+@pytest.mark.parametrize(
+    "spec", NARROW, ids=lambda s: f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, patch {s.patch}"
+)
 def test_the_radius_by_brute_force(spec):
     """Change lines of pixels ever farther from a block: the last distance that matters is the radius."""
     stride, radius = spec.stride, measure_radius(spec)
@@ -404,7 +414,9 @@ def test_the_radius_by_brute_force(spec):
     assert farthest == radius
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(2, 3, (4, 6), 2), NetworkSpec(3, 4, (4, 5, 6), 1)])
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(2, 3, (4, 6), 2), NetworkSpec(3, 4, (4, 5, 6), 1), NetworkSpec(3, 2, (4, 6), patch=2)]
+)
 def test_nothing_beyond_the_radius_matters_whatever_the_weights(spec):
     stride, radius = spec.stride, measure_radius(spec)
     halo = -(-radius // stride) * stride
