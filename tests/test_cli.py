@@ -14,6 +14,9 @@ import time
 import types
 
 import click
+import geopandas
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -357,8 +360,8 @@ def test_python_m_geoseg_is_the_command():
     assert child("nosuchverb").returncode == 2
 
 
-def test_rio_geoseg():
-    """rasterio finds the plug-in under the installed entry point."""
+def test_rio_geoseg(tmp_path, tiny_model_path, write_scene):
+    """rasterio finds the plug-in under the installed entry point, and it does what the command does."""
     code = "from rasterio.rio.main import main_group; main_group()"
 
     def rio(*arguments):
@@ -373,6 +376,14 @@ def test_rio_geoseg():
         assert re.search(rf"^ +{name} ", told.stdout, re.MULTILINE)
     assert failed.returncode == 3
     assert failed.stderr.startswith("geoseg: none.tif: ")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 160), np.uint8)
+    scene, flags = write_scene(tmp_path / "scene.tif", pixels), ("--model", str(tiny_model_path), "--device", "cpu")
+    rio_made, made = tmp_path / "rio.gpkg", tmp_path / "own.gpkg"
+    assert rio("geoseg", "segment", str(scene), "--out", str(rio_made), *flags).returncode == 0
+    assert child("segment", str(scene), "--out", str(made), *flags).returncode == 0
+    for layer in ("buildings", "roads", "water"):
+        ours = geopandas.read_file(made, layer=layer)
+        pd.testing.assert_frame_equal(ours, geopandas.read_file(rio_made, layer=layer))
 
 
 # ---- options that several verbs share
