@@ -41,9 +41,14 @@ SPECS = [
     (NetworkSpec(4, 3, (5, 7), 1, patch=4), (0.0, 1.0)),
     (NetworkSpec(2, 3, (4, 6, 6, 4), kind="fcn", patch=2), (0, 10_000)),
 ]
-NAMES = [
-    f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands, patch {s.patch}" for s, _ in SPECS
-]
+
+
+def named(spec):
+    shape = f"{spec.levels} levels, {spec.convolutions} convolutions, {spec.bands} bands"
+    return f"{spec.kind}, {shape}, patch {spec.patch}"
+
+
+NAMES = [named(spec) for spec, _ in SPECS]
 
 
 def pixels_for(model, height, width, seed=0):
@@ -73,13 +78,13 @@ def test_both_builds_are_a_full_forward_pass_cut_to_the_core(make_model, spec, v
     pixels = pixels_for(model, shape.height, shape.width)
     assert model.card.takes_uint8 == (pixels.dtype == np.uint8)
     oracle = full_forward(model, pixels, halo)
-    # What single precision itself costs depends on the processor's instructions, and comes on top.
+    # What single precision itself costs depends on the network's depth and the processor: a plain forward pass shows it.
     single = np.abs(full_forward(model, pixels, halo, torch.float32) - oracle).max()
     on_cpu, on_graph = TorchNetwork(model, shape, FP32), OpenVINONetwork(model, shape, FP32)
     for network in (on_cpu, on_graph):
         scores = network.scores(pixels).copy()
         assert scores.dtype == np.float32
-        np.testing.assert_allclose(scores, oracle, rtol=0, atol=ROUNDING + single)
+        np.testing.assert_allclose(scores, oracle, rtol=0, atol=max(ROUNDING, 2 * single))
         classes, percent = (answer.copy() for answer in network.decide(pixels))
         assert classes.dtype == percent.dtype == np.uint8
         assert classes.shape == percent.shape == oracle.shape[1:]
@@ -386,9 +391,7 @@ def positive(spec):
     return net
 
 
-@pytest.mark.parametrize(
-    "spec", NARROW, ids=lambda s: f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, patch {s.patch}"
-)
+@pytest.mark.parametrize("spec", NARROW, ids=named)
 def test_the_radius_by_brute_force(spec):
     """Change lines of pixels ever farther from a block: the last distance that matters is the radius."""
     stride, radius = spec.stride, measure_radius(spec)
