@@ -78,7 +78,7 @@ def test_both_builds_are_a_full_forward_pass_cut_to_the_core(make_model, spec, v
     pixels = pixels_for(model, shape.height, shape.width)
     assert model.card.takes_uint8 == (pixels.dtype == np.uint8)
     oracle = full_forward(model, pixels, halo)
-    # What single precision itself costs depends on the network's depth and the processor: a plain forward pass shows it.
+    # What single precision itself costs depends on depth and processor: a plain forward pass shows it.
     single = np.abs(full_forward(model, pixels, halo, torch.float32) - oracle).max()
     on_cpu, on_graph = TorchNetwork(model, shape, FP32), OpenVINONetwork(model, shape, FP32)
     for network in (on_cpu, on_graph):
