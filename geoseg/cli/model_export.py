@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--tile",
     type=click.IntRange(1),
     metavar="PX",
-    help="Height and width of the input, a multiple of the network's stride.  [default: 512; openvino: any]",
+    help="Height and width of the input, a multiple of the network's stride.  [default: 640; openvino: any]",
 )
 @overwrite_option
 @json_option

@@ -6,17 +6,15 @@ before the softmax. https://github.com/stac-extensions/mlm
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import numpy as np
 
 from geoseg.model.card import card_to_json
 
 if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
-    from geoseg.model.network import NetworkSpec
     from geoseg.vocabulary import MapClass
 
 CARD_PROPERTY = "geoseg:card"
@@ -84,9 +82,7 @@ def mlm_item(card: ModelCard, weights: str, size: int, sha256: str, tile: int) -
 def _model(card: ModelCard, tile: int) -> dict[str, Any]:
     """Return the fields of the extension."""
     spec = card.network
-    parameters = sum(int(np.prod(shape)) for shape in spec.tensor_shapes().values())
-    sources = card.training.get("data")
-    named = [str(entry["name"]) for entry in sources if "name" in entry] if isinstance(sources, list) else []
+    parameters = sum(math.prod(shape) for shape in spec.tensor_shapes().values())
     return {
         "mlm:name": _named(card.name),
         "mlm:architecture": "U-Net" if spec.kind == "unet" else "FCN",
@@ -95,46 +91,63 @@ def _model(card: ModelCard, tile: int) -> dict[str, Any]:
         "mlm:total_parameters": parameters,
         "mlm:memory_size": 4 * parameters,
         "mlm:pretrained": True,
-        **({"mlm:pretrained_source": "; ".join(named)} if named else {}),
+        **_source(card),
         "mlm:batch_size_suggestion": 1,
         "mlm:accelerator": None,
         "mlm:accelerator_constrained": False,
         "mlm:accelerator_summary": "Runs on processors (OpenVINO, torch) and on CUDA and Metal devices (torch).",
-        "mlm:hyperparameters": _hyperparameters(card, spec),
-        "mlm:input": [
-            {
-                "name": "pixels",
-                "description": f"Height and width are any multiples of {spec.stride}; values from "
-                f"{card.value_range[0]:g} to {card.value_range[1]:g} before scaling.",
-                "bands": list(card.bands),
-                "input": {
-                    "shape": [-1, len(card.bands), tile, tile],
-                    "dim_order": ["batch", "channel", "height", "width"],
-                    "data_type": "float32",
-                },
-                "value_scaling": [
-                    {"type": "z-score", "mean": mean, "stddev": std}
-                    for mean, std in zip(card.mean, card.std, strict=True)
-                ],
-                "resize_type": None,
-                "pre_processing_function": None,
-            }
+        "mlm:hyperparameters": {
+            "network": card_to_json(card)["network"],
+            "stride": spec.stride,
+            "receptive_radius": card.receptive_radius,
+            "temperature": card.temperature,
+        },
+        "mlm:input": [_input(card, tile)],
+        "mlm:output": [_output(card, tile)],
+    }
+
+
+def _source(card: ModelCard) -> dict[str, str]:
+    """Return the names of the data that the model learned from, where its card has them."""
+    data = card.training.get("data")
+    entries = data if isinstance(data, list) else []
+    names = [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
+    return {"mlm:pretrained_source": "; ".join(names)} if names else {}
+
+
+def _input(card: ModelCard, tile: int) -> dict[str, Any]:
+    low, high = card.value_range
+    return {
+        "name": "pixels",
+        "description": f"Values from {low:g} to {high:g} before scaling; height and width may be any multiples of "
+        f"{card.network.stride}.",
+        "bands": list(card.bands),
+        "input": {
+            "shape": [-1, len(card.bands), tile, tile],
+            "dim_order": ["batch", "channel", "height", "width"],
+            "data_type": "float32",
+        },
+        "value_scaling": [
+            {"type": "z-score", "mean": mean, "stddev": std} for mean, std in zip(card.mean, card.std, strict=True)
         ],
-        "mlm:output": [
-            {
-                "name": "scores",
-                "description": "Channel i is the i-th class listed here; divided by the temperature, a softmax over the "
-                "channels gives probabilities. A class's value is that of its pixels in class rasters.",
-                "tasks": ["semantic-segmentation"],
-                "result": {
-                    "shape": [-1, len(card.legend), tile, tile],
-                    "dim_order": ["batch", "class", "height", "width"],
-                    "data_type": "float32",
-                },
-                "classification:classes": [_class(entry) for entry in card.legend],
-                "post_processing_function": None,
-            }
-        ],
+        "resize_type": None,
+        "pre_processing_function": None,
+    }
+
+
+def _output(card: ModelCard, tile: int) -> dict[str, Any]:
+    return {
+        "name": "scores",
+        "description": "Channel i is the i-th class listed here; divided by the temperature, a softmax over channels "
+        "gives probabilities. A class's value is that of its pixels in class rasters.",
+        "tasks": ["semantic-segmentation"],
+        "result": {
+            "shape": [-1, len(card.legend), tile, tile],
+            "dim_order": ["batch", "class", "height", "width"],
+            "data_type": "float32",
+        },
+        "classification:classes": [_class(entry) for entry in card.legend],
+        "post_processing_function": None,
     }
 
 
@@ -144,17 +157,7 @@ def _class(entry: MapClass) -> dict[str, Any]:
     return {"value": entry.value, "name": name, "description": entry.name, "color_hint": entry.style[1:].upper()}
 
 
-def _hyperparameters(card: ModelCard, spec: NetworkSpec) -> dict[str, Any]:
-    return {
-        "network": card_to_json(card)["network"],
-        "stride": spec.stride,
-        "receptive_radius": card.receptive_radius,
-        "temperature": card.temperature,
-    }
-
-
 def _named(name: str) -> str:
     """Return a name as the extension wants it: a letter first, then letters, digits, dots and dashes."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._")
     return plain if re.fullmatch(r"[A-Za-z].+", plain) else f"model-{plain or 'unnamed'}"
-

@@ -5,8 +5,8 @@ What the file's users rely on:
 - Batch normalizations stay nodes of their own and every initializer of the network has the name of our tensor, so that
   the weights can be read back bit by bit.
 - Input: float32, (batch, bands, tile, tile), 0 to 1 over the card's value range; for uint8 that is value / 255.
-- Output: float32, (batch, 1 + classes, tile, tile), probabilities. Channel 0 is always 0, channel ``i + 1`` the legend's
-  class ``i``: QGIS-Deepness takes channel 0 for what stays under its threshold.
+- Output: float32, (batch, 1 + classes, tile, tile), probabilities. Channel 0 is always 0, channel ``i + 1`` that of the
+  legend's class ``i``: QGIS-Deepness takes channel 0 for what stays under its threshold.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def onnx_model(model: Model, tile: int, metadata: dict[str, str]) -> ModelProto:
         raise UsageError("--to onnx needs the package onnx; type: pip install 'geoseg[onnx]'") from None
 
     card = model.card
-    graph = _Graph(model)
+    graph = _Graph(model, tile)
     scores = graph.network(graph.normalized(INPUT))
     if card.temperature != 1:
         scores = graph.node("Mul", [scores, graph.constant("temperature.inverse", np.float32(1 / card.temperature))])
@@ -73,10 +73,10 @@ def onnx_model(model: Model, tile: int, metadata: dict[str, str]) -> ModelProto:
 class _Graph:
     """Nodes and initializers in the making; values are known by their names."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, tile: int) -> None:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self._model = model
+        self._model, self._tile = model, tile
         for name, tensor in model.weights.items():
             self.constant(name, tensor)
 
@@ -103,6 +103,7 @@ class _Graph:
     def network(self, x: str) -> str:
         """From normalized pixels to class scores before the softmax."""
         spec = self._model.card.network
+        x = self._gathered(x, spec)
         skips = []
         for level in range(spec.levels):
             if level:
@@ -115,7 +116,22 @@ class _Graph:
             if spec.skips:
                 x = self.node("Concat", [skips[level], x], axis=1)
             x = self._block(x, f"merge.{level}", spec)
-        return self.node("Conv", [x, "head.weight", "head.bias"], kernel_shape=[1, 1])
+        x = self.node("Conv", [x, "head.weight", "head.bias"], kernel_shape=[1, 1])
+        return self.node("DepthToSpace", [x], blocksize=spec.patch, mode="CRD") if spec.patch > 1 else x
+
+    def _gathered(self, x: str, spec: NetworkSpec) -> str:
+        """Turn each patch of pixels into channels, those of a band side by side.
+
+        Three nodes instead of SpaceToDepth, which has patches in another order, and a Gather, which OpenVINO 2026.4
+        gets wrong before a convolution.
+        """
+        patch, bands, side = spec.patch, spec.bands, self._tile // spec.patch
+        if patch == 1:
+            return x
+        apart = self.constant("patch.apart", np.array([-1, bands, side, patch, side, patch]))
+        joined = self.constant("patch.joined", np.array([-1, bands * patch**2, side, side]))
+        x = self.node("Transpose", [self.node("Reshape", [x, apart])], perm=[0, 1, 3, 5, 2, 4])
+        return self.node("Reshape", [x, joined])
 
     def _block(self, x: str, prefix: str, spec: NetworkSpec) -> str:
         for i in range(spec.convolutions):

@@ -20,9 +20,9 @@ ANY = -1
 def write_ir(model: Model, path: Path, tile: int | None) -> None:
     """Write ``path`` (.xml), and the weights beside it under the same stem (.bin).
 
-    Input ``pixels``: (batch, bands, height, width) in the card's value range, uint8 where that is 0 to 255, else float32.
-    Output ``probabilities``: (batch, classes, height, width), in the legend's order. The card lies in the runtime
-    information under ``geoseg``, ``card``.
+    Input ``pixels``: (batch, bands, height, width) in the card's value range, as uint8 where that is 0 to 255, else as
+    float32. Output ``probabilities``: (batch, classes, height, width), in the legend's order. The card lies in the
+    runtime information under ``geoseg``, ``card``.
 
     Args:
         model: card and weights.
