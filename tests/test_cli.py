@@ -131,21 +131,31 @@ def test_examples_are_understood_by_the_parser(name):
         command.make_context(words[0], words[1:], resilient_parsing=False)
 
 
+def leaves(name: str) -> dict[str, click.Command]:
+    """Return a verb by what is typed, or those of a group."""
+    command = command_of(name)
+    if isinstance(command, click.Group):
+        return {f"{name} {word}": other for word, other in command.commands.items()}
+    return {name: command}
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_names_of_flags_are_kebab_case_and_shared_ones_are_everywhere(name):
-    flags = {flag for param in command_of(name).params if isinstance(param, click.Option) for flag in param.opts}
-    assert all(re.fullmatch(r"-[a-z0-9]|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
-    assert {"-q", "-v", "--progress"} <= flags
-    if "--out" in flags:
-        assert {"-o", "--overwrite"} <= flags
+    for typed, command in leaves(name).items():
+        flags = {flag for param in command.params if isinstance(param, click.Option) for flag in param.opts}
+        assert all(re.fullmatch(r"-[a-z0-9]|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
+        assert {"-q", "-v", "--progress"} <= flags, typed
+        if "--out" in flags:
+            assert {"-o", "--overwrite"} <= flags, typed
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_help_of_a_verb_is_shown(ran, name):
-    code, said, _ = ran(name, "--help")
-    assert code == 0
-    assert said.startswith(f"Usage: geoseg {name} ")
-    assert "--progress" in said
+    for typed in leaves(name):
+        code, said, _ = ran(*typed.split(), "--help")
+        assert code == 0
+        assert said.startswith(f"Usage: geoseg {typed} ")
+        assert "--progress" in said
 
 
 def test_version(ran):

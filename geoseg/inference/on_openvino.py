@@ -67,7 +67,7 @@ class OpenVINONetwork:
         self._requests: dict[str, Any] = {}
 
         def compiled(answer: str) -> Any:
-            return core.compile_model(window_graph(model, shape, answer), "CPU", settings)
+            return core.compile_model(_graph(model, shape, answer), "CPU", settings)
 
         self._compile: Callable[[str], Any] = compiled
         self._dtype = np.uint8 if model.card.takes_uint8 else np.float32
@@ -91,18 +91,11 @@ class OpenVINONetwork:
         return [output.data[0] for output in request.output_tensors]
 
 
-def window_graph(model: Model, shape: WindowShape, answer: str, *, batch: int = 1) -> Any:
-    """Return the graph from pixels to ``answer``: 'decide' (classes, confidence) or 'scores' (probabilities).
-
-    Args:
-        model: card and weights.
-        shape: of the window; without a halo, height and width may be -1, which leaves them open.
-        answer: what the graph ends in.
-        batch: windows at a time, -1 for any number.
-    """
+def _graph(model: Model, shape: WindowShape, answer: str) -> Any:
+    """Return the graph from pixels to ``answer``: 'decide' (classes, confidence) or 'scores' (probabilities)."""
     card = model.card
     kind = np.uint8 if card.takes_uint8 else np.float32
-    pixels = ops.parameter([batch, len(card.bands), shape.height, shape.width], kind, name="pixels")
+    pixels = ops.parameter([1, len(card.bands), shape.height, shape.width], kind, name="pixels")
     logits = unet_graph(_normalized(pixels, card), model, shape)
     if card.temperature != 1:
         logits = ops.multiply(logits, np.float32(1 / card.temperature))
