@@ -225,6 +225,7 @@ HEAVY = [
     "rasterio",
     "torch",
     "openvino",
+    "onnx",
     "geopandas",
     "pyogrio",
     "shapely",

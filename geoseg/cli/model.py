@@ -39,7 +39,9 @@ def list_command(as_json: bool, **_talk: str) -> None:
 @json_option
 @talk_options
 def info_command(model: str, as_json: bool, **_talk: str) -> None:
-    """Say what MODEL is: a file, or the name of one that geoseg model list shows.
+    """Say what MODEL is.
+
+    MODEL is a file, or the name of one that geoseg model list shows.
 
     \b
     $ geoseg model info default --json
