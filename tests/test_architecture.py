@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
     "batch": GROUND | {"scene", "inference", "layers", "model", "pipeline"},
-    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch"},
+    "qgis": {"errors"},
+    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch", "qgis"},
     "__main__": {"cli"},
 }
 """Rooms (or single modules of rooms) each room may import besides itself and the package's version."""
@@ -259,7 +260,7 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
 
 
 @pytest.mark.parametrize(
-    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo"]
+    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo", "qgis"]
 )
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""
