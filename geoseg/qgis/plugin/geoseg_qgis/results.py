@@ -10,7 +10,7 @@ from qgis.core import QgsProcessingContext, QgsProcessingLayerPostProcessorInter
 from .compat import GROUPS_RESULTS
 
 _FROM_THE_TOP = ("road_centerlines", "buildings", "roads", "water", "vegetation", "land")
-_PLACERS: list[Any] = []  # Python's side of objects that QGIS owns
+_FINISHES: list[Any] = []  # Python's side of objects that QGIS owns
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,28 @@ def load(context: Any, results: list[Result], group: str, below: list[str]) -> N
         details = context.layerToLoadOnCompletionDetails(source)
         if GROUPS_RESULTS:
             details.groupName, details.layerSortKey = group, len(order) - place
-        else:
-            _PLACERS.append(_Placer(order))
-            details.setPostProcessor(_PLACERS[-1])
+        finish = _Finish([] if GROUPS_RESULTS else order)
+        _FINISHES.append(finish)
+        details.setPostProcessor(finish)
 
 
-class _Placer(QgsProcessingLayerPostProcessorInterface):
-    """Moves the layers of one run into their order, as they are added one by one."""
+class _Finish(QgsProcessingLayerPostProcessorInterface):
+    """Gives a layer the style in its file, which Processing leaves out, and its place among those of its run.
+
+    The layers come one by one, by the alphabet.
+    """
 
     def __init__(self, order: list[str]) -> None:
         super().__init__()
         self.order = order
 
     def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:  # noqa: ARG002, N802
-        """Put the layer where it belongs among those that are there already."""
+        """Do both; QGIS calls it once the layer is in the project."""
+        layer.loadDefaultStyle()
+        layer.triggerRepaint()
         root = layer.project().layerTreeRoot() if layer.project() is not None else None
         added = root.findLayer(layer.id()) if root is not None else None
-        if added is None:
+        if added is None or not self.order:
             return
         parent = added.parent()
         mine = [node for node in parent.children() if self._place(node) is not None]
