@@ -1,7 +1,7 @@
 """Write the pictures of docs/qgis.md, without a screen: ``/usr/bin/python3 docs/write_qgis_pictures.py GEOSEG``.
 
-Runs in the Python that QGIS belongs to (3.22 or newer); GEOSEG is the path of the program geoseg. The image on the map is
-the made-up one of ``sample_data``.
+Runs in the Python that QGIS belongs to (3.22 or newer); GEOSEG is the path of the program geoseg. The image on the map
+is the made-up one of ``sample_data``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 SCENE = TOP / "sample_data" / "scene.tif"
-MAP_SIZE, DIALOG_SIZE, TOOLBOX_SIZE = (840, 640), (980, 760), (380, 330)
-MAP_WIDTH_M = 420.0
+MAP_SIZE, DIALOG_SIZE, TOOLBOX_SIZE = (440, 440), (980, 760), (360, 180)
+MAP_WIDTH_M, GAP = 380.0, 8
 
 scratch = Path(tempfile.mkdtemp())
 os.environ.update(
@@ -60,7 +60,7 @@ class Interface(QgisInterface):
 
 
 def show_map(project: QgsProject, out: Path) -> None:
-    """Render what the project shows: the image on the left, the layers over it on the right."""
+    """Render what the project shows: the image alone, and beside it with the layers over it."""
     layers = project.layerTreeRoot().layerOrder()
     scene = next(layer for layer in layers if isinstance(layer, QgsRasterLayer))
     settings = QgsMapSettings()
@@ -69,20 +69,16 @@ def show_map(project: QgsProject, out: Path) -> None:
     extent = scene.extent()
     extent.scale(MAP_WIDTH_M / extent.width())
     settings.setExtent(extent)
-    pictures = []
-    for shown in ([scene], layers):
+    width, height = MAP_SIZE
+    both = QImage(2 * width + GAP, height, QImage.Format.Format_RGB32)
+    both.fill(QColor("white"))
+    painter = QPainter(both)
+    for left, shown in ((0, [scene]), (width + GAP, layers)):
         settings.setLayers(shown)
         job = QgsMapRendererParallelJob(settings)
         job.start()
         job.waitForFinished()
-        pictures.append(job.renderedImage())
-    width, height = MAP_SIZE
-    both = QImage(width, height, QImage.Format.Format_RGB32)
-    painter = QPainter(both)
-    painter.drawImage(0, 0, pictures[1])
-    painter.drawImage(0, 0, pictures[0], 0, 0, width // 2, height)
-    painter.setPen(QColor("white"))
-    painter.drawLine(width // 2, 0, width // 2, height)
+        painter.drawImage(left, 0, job.renderedImage())
     painter.end()
     save(both, out)
 

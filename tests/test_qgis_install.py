@@ -14,8 +14,8 @@ import pytest
 
 import geoseg
 from geoseg.errors import InputError, OutputError
-from geoseg.qgis.install import install, own_command
-from geoseg.qgis.package import package
+from geoseg.qgis.install import install_plugin, own_command
+from geoseg.qgis.package import package_plugin
 from geoseg.qgis.profiles import find_profiles, profiles_folders
 
 COMMAND = ["/somewhere/geoseg"]
@@ -25,8 +25,12 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def test_an_installed_plugin_knows_its_version_and_its_program(tmp_path):
-    folder = install(tmp_path, COMMAND)
+    folder = install_plugin(tmp_path, COMMAND)
     assert folder == tmp_path / "python" / "plugins" / "geoseg_qgis"
     metadata = configparser.ConfigParser()
     metadata.read(folder / "metadata.txt", encoding="utf-8")
@@ -36,17 +40,17 @@ def test_an_installed_plugin_knows_its_version_and_its_program(tmp_path):
     assert told["hasProcessingProvider"] == "yes"
     assert (folder / told["icon"]).is_file()
     assert json.loads((folder / "installed.json").read_text())["command"] == COMMAND
-    assert os.listdir(folder.parent) == ["geoseg_qgis"]
+    assert names_in(folder.parent) == ["geoseg_qgis"]
 
 
 def test_an_older_plugin_is_replaced_whole(tmp_path):
-    folder = install(tmp_path, COMMAND)
+    folder = install_plugin(tmp_path, COMMAND)
     fresh = everything(folder)
     (folder / "dropped_since.py").write_text("")
     (folder / "runner.py").write_text("old")
-    install(tmp_path, COMMAND)
+    install_plugin(tmp_path, COMMAND)
     assert everything(folder) == fresh
-    assert os.listdir(folder.parent) == ["geoseg_qgis"]
+    assert names_in(folder.parent) == ["geoseg_qgis"]
 
 
 def test_another_plugin_of_that_name_stays_unless_told_otherwise(tmp_path):
@@ -54,26 +58,26 @@ def test_another_plugin_of_that_name_stays_unless_told_otherwise(tmp_path):
     other.mkdir(parents=True)
     (other / "metadata.txt").write_text("[general]\nname=something else\n")
     with pytest.raises(OutputError, match="is not geoseg's plugin; add --overwrite"):
-        install(tmp_path, COMMAND)
-    assert os.listdir(other) == ["metadata.txt"]
-    install(tmp_path, COMMAND, overwrite=True)
+        install_plugin(tmp_path, COMMAND)
+    assert names_in(other) == ["metadata.txt"]
+    install_plugin(tmp_path, COMMAND, overwrite=True)
     assert (other / "runner.py").is_file()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_a_link_is_replaced_and_what_it_leads_to_is_not(tmp_path):
-    mine = install(tmp_path / "clone", COMMAND)
+    mine = install_plugin(tmp_path / "clone", COMMAND)
     before = everything(mine)
     plugins = tmp_path / "profile" / "python" / "plugins"
     plugins.mkdir(parents=True)
     (plugins / "geoseg_qgis").symlink_to(mine)
-    folder = install(tmp_path / "profile", ["/other/geoseg"])
+    folder = install_plugin(tmp_path / "profile", ["/other/geoseg"])
     assert not folder.is_symlink()
     assert everything(mine) == before
 
 
 def test_a_swap_that_fails_leaves_the_older_one(tmp_path, monkeypatch):
-    folder = install(tmp_path, COMMAND)
+    folder = install_plugin(tmp_path, COMMAND)
     (folder / "mark").write_text("older")
     rename = Path.rename
 
@@ -84,9 +88,9 @@ def test_a_swap_that_fails_leaves_the_older_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OutputError, match="cannot be written"):
-        install(tmp_path, COMMAND)
+        install_plugin(tmp_path, COMMAND)
     assert (folder / "mark").read_text() == "older"
-    assert os.listdir(folder.parent) == ["geoseg_qgis"]
+    assert names_in(folder.parent) == ["geoseg_qgis"]
 
 
 def test_profiles_are_where_qgis_keeps_them():
@@ -142,14 +146,17 @@ def test_the_command_installs_and_names_the_folder(tmp_path, bare_environment):
 def test_the_zip_holds_one_folder_and_is_the_same_each_time(tmp_path, bare_environment):
     done = geoseg_qgis("package", "--out", tmp_path / "one.zip", environment=bare_environment)
     assert done.returncode == 0, done.stderr
-    package(tmp_path / "two.zip")
+    package_plugin(tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as zipped:
         names = zipped.namelist()
         zipped.extractall(tmp_path / "unpacked")
     assert {name.split("/")[0] for name in names} == {"geoseg_qgis"}
     assert "geoseg_qgis/installed.json" not in names, "a path of this machine"
-    unpacked, installed = everything(tmp_path / "unpacked" / "geoseg_qgis"), everything(install(tmp_path, COMMAND))
+    unpacked, installed = (
+        everything(tmp_path / "unpacked" / "geoseg_qgis"),
+        everything(install_plugin(tmp_path, COMMAND)),
+    )
     assert unpacked.pop("LICENSE").startswith(b"MIT")
     assert installed.pop("installed.json")
     assert unpacked == installed
@@ -159,9 +166,9 @@ def test_a_zip_is_not_replaced_unasked(tmp_path):
     out = tmp_path / "plugin.zip"
     out.write_text("mine")
     with pytest.raises(OutputError, match="exists; add --overwrite"):
-        package(out)
+        package_plugin(out)
     assert out.read_text() == "mine"
-    package(out, overwrite=True)
+    package_plugin(out, overwrite=True)
     assert zipfile.is_zipfile(out)
     with pytest.raises(OutputError, match="cannot be written"):
-        package(tmp_path / "missing" / "plugin.zip")
+        package_plugin(tmp_path / "missing" / "plugin.zip")

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.layers.temporary import is_alive
+from geoseg.layers.temporary import is_alive, temporary_beside
 from geoseg.qgis.plugin.geoseg_qgis import runner
 from geoseg.qgis.plugin.geoseg_qgis.environment import clean_environment, own_environment
 from geoseg.qgis.plugin.geoseg_qgis.executable import ExecutableError, checked_version, find_command
+from geoseg.qgis.plugin.geoseg_qgis.leftovers import remove_leftovers
 from geoseg.qgis.plugin.geoseg_qgis.one_bar import OneBar
 
 PLUGIN = Path(runner.__file__).parent
@@ -31,6 +32,7 @@ class Listener:
         self.percents, self.infos, self.warnings, self.console = [], [], [], []
         self.stop_when = stop_when
 
+    # QGIS's own names.
     def setProgress(self, percent):
         self.percents.append(percent)
 
@@ -207,8 +209,21 @@ def test_nothing_is_left_when_qgis_itself_fails_in_between(tmp_path):
 
 def test_a_run_that_ended_before_it_heard_of_the_stop_is_a_result(tmp_path):
     stop = tmp_path / "stop"
-    code = "signal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('{\"schema\": 1}', flush=True)\nopen(sys.argv[1], 'w').close()\n"
+    code = "signal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('{\"schema\": 1}', flush=True)\n"
+    code += "open(sys.argv[1], 'w').close()\n"
     assert run(code, Listener(stop), stop) == {"schema": 1}
+
+
+def test_what_a_run_ended_by_force_left_half_written_is_removed(tmp_path):
+    out, began = tmp_path / "map.gpkg", time.time() - 2
+    mine = temporary_beside(out)
+    company = [mine, mine.with_name(f"{mine.name}-journal")]
+    older, others = temporary_beside(out), [temporary_beside(tmp_path / "map2.gpkg"), tmp_path / ".map.tmp.gpkg", out]
+    for path in (*company, older, *others):
+        path.touch()
+    os.utime(older, (began - 60, began - 60))
+    remove_leftovers([str(out), str(tmp_path / "nowhere" / "x.tif")], began)
+    assert sorted(tmp_path.iterdir()) == sorted([older, *others])
 
 
 # ---- the environment
@@ -217,7 +232,8 @@ def test_a_run_that_ended_before_it_heard_of_the_stop_is_a_result(tmp_path):
 def test_what_qgis_tells_its_own_python_and_gdal_is_left_out():
     given = {
         "PYTHONHOME": "/opt/qgis", "PYTHONPATH": "/x", "GDAL_DATA": "/x", "PROJ_LIB": "/x", "LD_LIBRARY_PATH": "/x",
-        "QGIS_PREFIX_PATH": "/usr", "__PYVENV_LAUNCHER__": "/x", "HOME": "/home/me", "PATH": "/usr/bin:/bin", "LANG": "de",
+        "QGIS_PREFIX_PATH": "/usr", "__PYVENV_LAUNCHER__": "/x",
+        "HOME": "/home/me", "PATH": "/usr/bin:/bin", "LANG": "de",
     }  # fmt: skip
     assert clean_environment(given, "linux") == {
         "HOME": "/home/me", "PATH": "/usr/bin:/bin", "LANG": "de", "PYTHONIOENCODING": "utf-8",
@@ -270,12 +286,12 @@ def test_the_program_is_sought_in_this_order(tmp_path):
     Path(by_install).unlink()
     assert find_command("", bare, left) == [on_path]
     with pytest.raises(
-        ExecutableError, match="not found: .*inst/geoseg, which installed this plugin, is gone; install it"
+        ExecutableError, match=r"not found: .*inst/geoseg, which installed this plugin, is gone; install it"
     ):
         find_command("", {"PATH": str(tmp_path)}, left)
     with pytest.raises(ExecutableError, match="Settings > Options > Processing > Providers > geoseg"):
         find_command(str(tmp_path), named, left)
-    with pytest.raises(ExecutableError, match="nowhere: is not a program.*GEOSEG_EXECUTABLE"):
+    with pytest.raises(ExecutableError, match=r"nowhere: is not a program.*GEOSEG_EXECUTABLE"):
         find_command("", {"GEOSEG_EXECUTABLE": "/nowhere"}, left)
 
 
@@ -291,7 +307,7 @@ def test_other_programs_and_old_versions_are_refused(tmp_path):
     assert checked_version((str(program(tmp_path / "new", "geoseg, version 12.0.1rc1")),)) == "12.0.1rc1"
     with pytest.raises(ExecutableError, match=r"geoseg 0\.0\.9, too old for this plugin.*pip install --upgrade"):
         checked_version((str(program(tmp_path / "old", "geoseg, version 0.0.9")),))
-    with pytest.raises(ExecutableError, match="is not geoseg, or is broken .it said: hello"):
+    with pytest.raises(ExecutableError, match=r"is not geoseg, or is broken .it said: hello"):
         checked_version((str(program(tmp_path / "other", "hello")),))
 
 
@@ -309,11 +325,20 @@ def test_the_plugin_is_python_3_9_and_takes_qt_from_qgis(path):
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not {name for name in modules if name.startswith(("PyQt", "geoseg"))}
     foreign = {name for name in modules if name.partition(".")[0] in ("qgis", "processing")}
-    if path.name in ("environment.py", "executable.py", "one_bar.py", "process.py", "runner.py", "__init__.py"):
+    if path.name in (
+        "environment.py",
+        "executable.py",
+        "leftovers.py",
+        "one_bar.py",
+        "process.py",
+        "runner.py",
+        "__init__.py",
+    ):
         assert foreign == set()
 
 
 def test_the_runner_is_imported_without_qgis():
-    code = f"import sys; sys.path.insert(0, {str(PLUGIN.parent)!r}); import geoseg_qgis.runner; print('qgis' in sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(PLUGIN.parent)!r}); import geoseg_qgis.runner\n"
+    code += "print('qgis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -31,8 +31,8 @@ VERBS = {
     "train": "Train the U-Net on labelled images, or fine-tune a model.",
     "evaluate": "Compare a predicted map with a reference.",
     "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",
+    "qgis": "Work with QGIS: the plugin for its Processing toolbox.",
     "demo": "Render a made-up aerial scene with its true map.",
-    "qgis": "Put geoseg into QGIS: a plugin for the Processing toolbox.",
 }
 
 _STOPPING = [signal.SIGINT, signal.SIGTERM]

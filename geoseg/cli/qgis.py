@@ -1,19 +1,15 @@
-"""``geoseg qgis``: the plugin into QGIS's profiles, or into a zip."""
+"""``geoseg qgis``: what makes life with QGIS easier."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from geoseg.cli.options import overwrite_option
+from geoseg.cli.qgis_plugin import install, package
 
 
 @click.group("qgis")
 def command() -> None:
-    """Put geoseg into QGIS: a plugin for the Processing toolbox.
-
-    The plugin starts this program as a process of its own; nothing is installed into QGIS's Python.
+    """Work with QGIS.
 
     \b
     $ geoseg qgis install
@@ -21,52 +17,5 @@ def command() -> None:
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
 
 
-@command.command("install")
-@click.option(
-    "--profile", default="default", show_default=True, metavar="NAME", help="Profile of QGIS to put the plugin into."
-)
-@click.option(
-    "--profiles-folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of profiles.  [default: those of QGIS 3 and QGIS 4]",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a folder of the same name that is another plugin's, too.")
-def install_command(profile: str, profiles_folder: Path | None, overwrite: bool) -> None:
-    """Install the plugin into a profile of QGIS, in place of an older one.
-
-    \b
-    $ geoseg qgis install
-    $ geoseg qgis install --profile work
-    """  # noqa: D301
-    import os
-
-    from geoseg.qgis.install import install, own_command
-    from geoseg.qgis.profiles import find_profiles, profiles_folders
-
-    folders = [profiles_folder] if profiles_folder is not None else profiles_folders(os.environ, Path.home())
-    for found in find_profiles(folders, profile):
-        click.echo(install(found, own_command(), overwrite=overwrite))
-    click.echo("Now (re)start QGIS and tick geoseg under Plugins > Manage and Install Plugins > Installed.", err=True)
-
-
-@command.command("package")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="geoseg_qgis.zip",
-    show_default=True,
-    metavar="FILE",
-    help="The zip to write, for Plugins > Manage and Install Plugins > Install from ZIP.",
-)
-@overwrite_option
-def package_command(out: Path, overwrite: bool) -> None:
-    """Pack the plugin into a zip for QGIS's plugin manager.
-
-    \b
-    $ geoseg qgis package --out geoseg_qgis.zip
-    """  # noqa: D301
-    from geoseg.qgis.package import package
-
-    click.echo(package(out, overwrite=overwrite))
+command.add_command(install)
+command.add_command(package)

@@ -17,7 +17,7 @@ from geoseg.qgis.files import NAME, is_ours, plugin_files
 _COMMAND = "installed.json"
 
 
-def install(profile: Path, command: list[str], *, overwrite: bool = False) -> Path:
+def install_plugin(profile: Path, command: list[str], *, overwrite: bool = False) -> Path:
     """Install the plugin into one profile.
 
     Args:

@@ -14,7 +14,7 @@ _WHEN = (2000, 1, 1, 0, 0, 0)  # the same files make the same zip
 _LICENSE = "LICENSE"
 
 
-def package(out: Path, *, overwrite: bool = False) -> Path:
+def package_plugin(out: Path, *, overwrite: bool = False) -> Path:
     """Write the zip.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from qgis.PyQt.QtGui import QIcon
 
 from .environment import own_environment
 from .executable import SETTING, ExecutableError, checked_version, find_command
+from .leftovers import remove_leftovers
 from .runner import GeosegFailed, Stopped, run
+
+_COARSE_S = 2.0  # some file systems count time in steps of two seconds
 
 GEOPACKAGE = "GeoPackage (*.gpkg)"
 
@@ -74,22 +78,23 @@ class GeosegAlgorithm(QgsProcessingAlgorithm):
         fine, why = super().checkParameterValues(parameters, context)
         return self.canExecute() if fine else (fine, why)
 
-    def run_geoseg(self, words: list[str], feedback: Any) -> dict[str, Any] | None:
+    def run_geoseg(self, words: list[str], results: list[str], feedback: Any) -> dict[str, Any] | None:
         """Run the verb and return its report; None where it was cancelled.
 
         Args:
             words: arguments after the verb.
+            results: files that it makes.
             feedback: of the run.
 
         Raises:
             QgsProcessingException: the program is missing or too old, or ended with an error: then in its own words.
         """
         try:
-            return self.run_to_any_end(words, feedback)
+            return self.run_to_any_end(words, results, feedback)
         except GeosegFailed as failed:
             raise QgsProcessingException(str(failed)) from None
 
-    def run_to_any_end(self, words: list[str], feedback: Any) -> dict[str, Any] | None:
+    def run_to_any_end(self, words: list[str], results: list[str], feedback: Any) -> dict[str, Any] | None:
         """Do the same, but raise GeosegFailed where the program ended with an error."""
         try:
             command = find_command(executable_setting(), os.environ)
@@ -98,10 +103,12 @@ class GeosegAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(str(missing)) from None
         full = [*command, self.VERB, *words, "--json", "--progress=json"]
         feedback.pushInfo(f"geoseg {version}")
+        began = time.time() - _COARSE_S
         feedback.pushCommandInfo(" ".join(_quoted(word) for word in full))
         try:
             return run(full, feedback, own_environment(), self.SHARES)
         except Stopped:
+            remove_leftovers(results, began)
             feedback.pushInfo("Stopped; nothing was written.")
             return None
 

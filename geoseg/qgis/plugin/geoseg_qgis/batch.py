@@ -179,7 +179,7 @@ class BatchAlgorithm(GeosegAlgorithm):
     def _report(self, words: list[str], feedback: Any) -> dict[str, Any] | None:
         """Run geoseg; a batch that came to its end with something done is no failure."""
         try:
-            return self.run_to_any_end(words, feedback)
+            return self.run_to_any_end(words, [], feedback)
         except GeosegFailed as failed:
             report = failed.report
             if (

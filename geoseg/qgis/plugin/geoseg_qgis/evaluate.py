@@ -144,7 +144,7 @@ class EvaluateAlgorithm(GeosegAlgorithm):
         scores = self.parameterAsFileOutput(parameters, "SCORES", context)
         words = [*self.files, *words_of(_FLAGS, self, parameters, context)]
         words += [f"--report={page}", "--overwrite"] if page else []
-        report = self.run_geoseg(words, feedback)
+        report = self.run_geoseg(words, [page] if page else [], feedback)
         if report is None:
             return {}
         for line in _lines(report):

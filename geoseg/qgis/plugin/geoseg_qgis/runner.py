@@ -15,8 +15,8 @@ from .process import Child
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-GRACE_S = 10.0
-"""Seconds that geoseg has to leave by itself when it is asked to stop."""
+GRACE_S = 30.0
+"""Seconds that geoseg has to leave by itself when it is asked to stop: it first finishes the window it computes."""
 
 _HELD_OPEN_S = 5.0  # how long pipes may stay open after the child is gone
 

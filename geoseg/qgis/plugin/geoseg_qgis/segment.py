@@ -138,7 +138,7 @@ class SegmentAlgorithm(GeosegAlgorithm):
         words += [f"--bands={','.join(map(str, bands))}"] if bands else []
         with tempfile.TemporaryDirectory(prefix="geoseg-") as folder:
             words += area_words(self.area, Path(folder), context, feedback)
-            report = self.run_geoseg([self.scene, *words], feedback)
+            report = self.run_geoseg([self.scene, *words], [out, *rasters.values()], feedback)
         if report is None:
             return {}
         layers = layers_of(out, [layer["name"] for layer in report["layers"]])

@@ -110,7 +110,7 @@ class VectorizeAlgorithm(GeosegAlgorithm):
         """Run geoseg and name its layers."""
         out = geopackage(self.parameterAsFileOutput(parameters, "OUTPUT", context), "Map layers")
         words = [*self.files, *words_of(_FLAGS, self, parameters, context), f"--out={out}", "--overwrite"]
-        report = self.run_geoseg(words, feedback)
+        report = self.run_geoseg(words, [out], feedback)
         if report is None:
             return {}
         layers = layers_of(out, [layer["name"] for layer in report["layers"]])
