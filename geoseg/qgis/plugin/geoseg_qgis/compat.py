@@ -40,5 +40,3 @@ AS_IT_IS = first_of(
     (Qgis, "ProcessingFeatureSourceFlag.SkipGeometryValidityChecks"),
     (QgsProcessingFeatureSource, "FlagSkipGeometryValidityChecks"),
 )
-GROUPS_RESULTS = Qgis.QGIS_VERSION_INT >= 33200
-"""Whether QGIS itself can put results into a group and in an order."""

@@ -7,8 +7,6 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingLayerPostProcessorInterface
 
-from .compat import GROUPS_RESULTS
-
 _FROM_THE_TOP = ("road_centerlines", "buildings", "roads", "water", "vegetation", "land")
 _FINISHES: list[Any] = []  # Python's side of objects that QGIS owns
 
@@ -45,7 +43,7 @@ def load(context: Any, results: list[Result], group: str, below: list[str]) -> N
     Args:
         context: of the run; nothing happens where it has no project, as under qgis_process.
         results: from the top of the legend to its bottom.
-        group: name of their group, where this QGIS groups results.
+        group: name of their group, where QGIS groups results.
         below: rasters of the run that lie under all of them, already announced by QGIS itself.
     """
     project = context.project()
@@ -58,9 +56,10 @@ def load(context: Any, results: list[Result], group: str, below: list[str]) -> N
     order = [result.source for result in results] + [path for path in below if context.willLoadLayerOnCompletion(path)]
     for place, source in enumerate(order):
         details = context.layerToLoadOnCompletionDetails(source)
-        if GROUPS_RESULTS:
+        by_itself = hasattr(details, "groupName") and hasattr(details, "layerSortKey")  # QGIS 3.32 and newer
+        if by_itself:
             details.groupName, details.layerSortKey = group, len(order) - place
-        finish = _Finish([] if GROUPS_RESULTS else order)
+        finish = _Finish([] if by_itself else order)
         _FINISHES.append(finish)
         details.setPostProcessor(finish)
 
