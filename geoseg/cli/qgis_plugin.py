@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geoseg.cli.options import overwrite_option
+from geoseg.cli.options import overwrite_option, talk_options
 
 
 @click.command("install")
@@ -20,7 +20,8 @@ from geoseg.cli.options import overwrite_option
     help="Folder of profiles.  [default: those of QGIS 3 and QGIS 4]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a folder of the same name that is another plugin's, too.")
-def install(profile: str, profiles_folder: Path | None, overwrite: bool) -> None:
+@talk_options
+def install(profile: str, profiles_folder: Path | None, overwrite: bool, progress: str) -> None:
     """Put geoseg into the Processing toolbox of QGIS: a plugin, installed into a profile in place of an older one.
 
     The plugin starts this program as a process of its own; nothing is installed into QGIS's Python.
@@ -31,13 +32,15 @@ def install(profile: str, profiles_folder: Path | None, overwrite: bool) -> None
     """  # noqa: D301
     import os
 
+    from geoseg.cli.progress import message
     from geoseg.qgis.install import install_plugin, own_command
     from geoseg.qgis.profiles import find_profiles, profiles_folders
 
     folders = [profiles_folder] if profiles_folder is not None else profiles_folders(os.environ, Path.home())
     for found in find_profiles(folders, profile):
         click.echo(install_plugin(found, own_command(), overwrite=overwrite))
-    click.echo("Now (re)start QGIS and tick geoseg under Plugins > Manage and Install Plugins > Installed.", err=True)
+    told = "now (re)start QGIS and tick geoseg under Plugins > Manage and Install Plugins > Installed"
+    message(progress, told, "result")
 
 
 @click.command("package")
@@ -51,7 +54,8 @@ def install(profile: str, profiles_folder: Path | None, overwrite: bool) -> None
     help="The zip to write, for Plugins > Manage and Install Plugins > Install from ZIP.",
 )
 @overwrite_option
-def package(out: Path, overwrite: bool) -> None:
+@talk_options
+def package(out: Path, overwrite: bool, progress: str) -> None:  # noqa: ARG001 - it is done at once
     """Pack the plugin into a zip for QGIS's plugin manager.
 
     \b
