@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
     "export": GROUND | {"model", "inference", "layers.publish", "layers.target"},
     "batch": GROUND | {"scene", "inference", "layers", "model", "pipeline"},
-    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch", "export"},
+    "qgis": {"errors"},
+    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch", "export", "qgis"},
     "__main__": {"cli"},
 }
 """Rooms (or single modules of rooms) each room may import besides itself and the package's version."""
@@ -261,7 +262,7 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
 
 
 @pytest.mark.parametrize(
-    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo", "model"]
+    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo", "model", "qgis"]
 )
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""

@@ -32,8 +32,13 @@ VERBS = {
     "evaluate": "Compare a predicted map with a reference.",
     "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",
     "model": "List and describe models, and exchange them with other programs.",
+    "qgis": "Work with QGIS: the plugin for its Processing toolbox.",
     "demo": "Render a made-up aerial scene with its true map.",
 }
+
+_STOPPING = [signal.SIGINT, signal.SIGTERM]
+if sys.platform == "win32":
+    _STOPPING.append(signal.SIGBREAK)  # what one program can send another there
 
 
 class LazyVerbs(click.Group):
@@ -118,7 +123,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of DESIGN: 0, 1–6, or 130/143 by signal."""
     if not sys.warnoptions:  # libraries warn their programmers; users are told in our own words
         warnings.simplefilter("ignore")
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         signal.signal(number, _stop)
     try:
         # Outside standalone mode click returns the code of ``ctx.exit`` instead of raising it.
