@@ -5,12 +5,14 @@ overwrite_option  segment, vectorize, merge, train, evaluate, compare, demo
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, merge, info, evaluate
 creation_option   segment
+qgis_project_option  segment, vectorize
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +54,14 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace exist
 
 json_option = click.option(
     "--json", "as_json", cls=FlagNamed, is_flag=True, help="Print one JSON object on standard output."
+)
+
+
+qgis_project_option = click.option(
+    "--qgis-project",
+    type=click.Path(path_type=Path),
+    metavar="FILE.qgz",
+    help="QGIS project to write, too: the results, styled, over the image or raster they were made of.",
 )
 
 
