@@ -102,7 +102,7 @@ def test_a_layer_of_lines_is_what_gdal_writes_by_itself(tmp_path, count):
         geometry_name="geom", geometry_type="LineString", crs=grid().crs, append=True,
     )  # fmt: skip
     with closing(sqlite3.connect(tmp_path / "plain.gpkg", isolation_level=None)) as file:
-        add_line_style(file, LAYER, grid().crs)
+        add_line_style(file, LAYER)
     assert_the_same(tmp_path / "ours.gpkg", tmp_path / "plain.gpkg")
 
 

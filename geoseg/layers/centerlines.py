@@ -64,5 +64,5 @@ def append_lines(path: Path, records: Sequence[pa.RecordBatch], crs: str) -> Non
                 append=True,
             )
         with unguarded_database(path) as database:
-            add_line_style(database, LAYER, crs)
+            add_line_style(database, LAYER)
             check_complete(path, database, {LAYER: sum(part.num_rows for part in records)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from geoseg.layers.looks import OPACITY, WIDTH_FIELD, AreaLook, LineLook, area_look
+from geoseg.layers.looks import OPACITY, AreaLook, LineLook, area_look
 from geoseg.layers.qml import legal
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ _SPACES = {
     "xmlns:xlink": "http://www.w3.org/1999/xlink",
     "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
-_METRES = "http://www.opengeospatial.org/se/units/metre"
 _MM_PX = 1 / 0.28  # the pixel that SLD means has 0.28 mm
 
 
 def class_sld(entry: MapClass) -> str:
     """Return the style of a layer of one class."""
     root, style = _layer(entry.layer or entry.name)
-    _add_area(_rule(style, entry.name), area_look(entry))
+    _add_area(_rule(_part(style), entry.name), area_look(entry))
     return _text(root)
 
 
 def classes_sld(layer: str, entries: Iterable[MapClass]) -> str:
     """Return the style of a layer of many classes, told apart by the field ``class``."""
     root, style = _layer(layer)
+    part = _part(style)
     for entry in entries:
-        rule = _rule(style, entry.name)
+        rule = _rule(part, entry.name)
         same = ET.SubElement(ET.SubElement(rule, "ogc:Filter"), "ogc:PropertyIsEqualTo")
         ET.SubElement(same, "ogc:PropertyName").text = "class"
         ET.SubElement(same, "ogc:Literal").text = legal(entry.name)
@@ -45,22 +45,17 @@ def classes_sld(layer: str, entries: Iterable[MapClass]) -> str:
     return _text(root)
 
 
-def lines_sld(layer: str, look: LineLook, *, metres: bool) -> str:
-    """Return the style of a layer of centrelines.
+def lines_sld(layer: str, look: LineLook) -> str:
+    """Return the style of a layer of centrelines, as wide on every map.
 
-    Args:
-        layer: its name.
-        look: how they look.
-        metres: whether the CRS counts in metres, so that roads can be drawn as wide as they are.
+    Widths on the ground are beyond what programs agree on: GeoServer understands ``uom``, QGIS takes it for metres of
+    the screen.
     """
     root, style = _layer(layer)
-    rule = _rule(style, layer)
-    band = ET.SubElement(rule, "se:LineSymbolizer", {"uom": _METRES} if metres else {})
-    stroke = _stroke(band, look.band, None if metres else 2 * look.least_mm, look.opacity)
-    if metres:
-        width = ET.SubElement(stroke, "se:SvgParameter", name="stroke-width")
-        ET.SubElement(width, "ogc:PropertyName").text = WIDTH_FIELD
-    _stroke(ET.SubElement(rule, "se:LineSymbolizer"), look.axis, look.axis_mm)
+    band = ET.SubElement(_rule(_part(style), layer), "se:LineSymbolizer")
+    _stroke(band, look.band, 2 * look.least_mm, look.opacity)
+    axis = ET.SubElement(_rule(_part(style), "axis"), "se:LineSymbolizer")  # a part of its own: over all bands
+    _stroke(axis, look.axis, look.axis_mm)
     return _text(root)
 
 
@@ -80,17 +75,22 @@ def class_raster_sld(layer: str, entries: Iterable[MapClass]) -> str:
 
 
 def _layer(name: str) -> tuple[ET.Element, ET.Element]:
-    """Return a document of version 1.1 and the element that its rules go to."""
+    """Return a document of version 1.1 and the element that its parts go to."""
     root = ET.Element("StyledLayerDescriptor", {**_SPACES, "xmlns:se": "http://www.opengis.net/se", "version": "1.1.0"})
     named = ET.SubElement(root, "NamedLayer")
     ET.SubElement(named, "se:Name").text = legal(name)
     style = ET.SubElement(named, "UserStyle")
     ET.SubElement(style, "se:Name").text = legal(name)
-    return root, ET.SubElement(style, "se:FeatureTypeStyle")
+    return root, style
 
 
-def _rule(style: ET.Element, name: str) -> ET.Element:
-    rule = ET.SubElement(style, "se:Rule")
+def _part(style: ET.Element) -> ET.Element:
+    """Add a part, which is drawn for all features before the next one is."""
+    return ET.SubElement(style, "se:FeatureTypeStyle")
+
+
+def _rule(part: ET.Element, name: str) -> ET.Element:
+    rule = ET.SubElement(part, "se:Rule")
     ET.SubElement(rule, "se:Name").text = legal(name)
     return rule
 
@@ -105,17 +105,14 @@ def _add_area(rule: ET.Element, look: AreaLook) -> None:
         _stroke(symbol, look.edge, look.edge_mm)
 
 
-def _stroke(symbol: ET.Element, color: str, width_mm: float | None, opacity: float = 1) -> ET.Element:
+def _stroke(symbol: ET.Element, color: str, width_mm: float, opacity: float = 1) -> None:
     stroke = ET.SubElement(symbol, "se:Stroke")
-    said = {"stroke": color, "stroke-opacity": f"{opacity:g}"}
-    if width_mm is not None:
-        said["stroke-width"] = f"{width_mm * _MM_PX:.2g}"
-    said |= {"stroke-linejoin": "round"} | (
-        {} if symbol.tag.endswith("PolygonSymbolizer") else {"stroke-linecap": "round"}
-    )
+    said = {"stroke": color, "stroke-opacity": f"{opacity:g}", "stroke-width": f"{width_mm * _MM_PX:.2g}"}
+    said["stroke-linejoin"] = "round"
+    if symbol.tag == "se:LineSymbolizer":
+        said["stroke-linecap"] = "round"
     for name, value in said.items():
         ET.SubElement(stroke, "se:SvgParameter", name=name).text = value
-    return stroke
 
 
 def _text(root: ET.Element) -> str:

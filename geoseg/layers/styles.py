@@ -45,22 +45,7 @@ def write_styles(database: sqlite3.Connection, classes: Iterable[MapClass]) -> N
     database.executemany(_ROW, rows)
 
 
-def add_line_style(database: sqlite3.Connection, layer: str, crs: str) -> None:
-    """Add a default style for a layer of centrelines to a GeoPackage that has styles already.
-
-    Args:
-        database: the GeoPackage.
-        layer: name of the layer.
-        crs: its CRS as WKT.
-    """
+def add_line_style(database: sqlite3.Connection, layer: str) -> None:
+    """Add a default style for a layer of centrelines to a GeoPackage that has styles already."""
     look = LineLook()
-    style = lines_qml(look), lines_sld(layer, look, metres=in_metres(crs))
-    database.execute(_ROW, (layer, GEOMETRY, layer, *style))
-
-
-def in_metres(crs: str) -> bool:
-    """Tell whether coordinates count metres."""
-    import pyproj
-
-    axes = pyproj.CRS.from_wkt(crs).axis_info[:2]
-    return bool(axes) and all(axis.unit_name in ("metre", "meter") for axis in axes)
+    database.execute(_ROW, (layer, GEOMETRY, layer, lines_qml(look), lines_sld(layer, look)))

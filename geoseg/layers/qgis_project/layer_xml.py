@@ -33,8 +33,8 @@ def map_layer(layer: ProjectLayer, identity: str, project: Path) -> ET.Element:
     if layer.kind == "raster":
         root = ET.Element("maplayer", type="raster", styleCategories="AllStyleCategories")
     else:
-        more = {"labelsEnabled": "0", "geometry": _VECTOR[layer.kind], "styleCategories": "AllStyleCategories"}
-        root = ET.Element("maplayer", type="vector", **more)
+        drawn = {"geometry": _VECTOR[layer.kind], "labelsEnabled": "0"}
+        root = ET.Element("maplayer", drawn, type="vector", styleCategories="AllStyleCategories")
     ET.SubElement(root, "id").text = identity
     ET.SubElement(root, "datasource").text = source(layer, project)
     ET.SubElement(root, "layername").text = legal(layer.name)

@@ -64,7 +64,7 @@ def project_xml(project: Project, final: Path) -> ET.Element:
     tree = ET.SubElement(root, "layer-tree-group")
     if project.group:
         shown = {"checked": "Qt::Checked", "expanded": "1"}
-        group = ET.SubElement(tree, "layer-tree-group", name=legal(project.title), **shown)
+        group = ET.SubElement(tree, "layer-tree-group", shown, name=legal(project.title))
         group.extend(tree_layer(layer, named[layer], final) for layer in project.group)
     tree.extend(tree_layer(layer, named[layer], final) for layer in project.below)
     canvas = ET.SubElement(root, "mapcanvas", name="theMapCanvas", annotationsVisible="1")
