@@ -25,9 +25,9 @@ _SPACES = {
 _MM_PX = 1 / 0.28  # the pixel that SLD means has 0.28 mm
 
 
-def class_sld(entry: MapClass) -> str:
+def class_sld(layer: str, entry: MapClass) -> str:
     """Return the style of a layer of one class."""
-    root, style = _layer(entry.layer or entry.name)
+    root, style = _layer(layer)
     _add_area(_rule(_part(style), entry.name), area_look(entry))
     return _text(root)
 

@@ -41,7 +41,8 @@ INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geome
 def write_styles(database: sqlite3.Connection, classes: Iterable[MapClass]) -> None:
     """Add a default style for each class's layer to a GeoPackage that GDAL has written."""
     database.executescript(_TABLE)
-    rows = [(entry.layer, GEOMETRY, entry.layer, class_qml(entry), class_sld(entry)) for entry in classes]
+    named = [(str(entry.layer), entry) for entry in classes]
+    rows = [(layer, GEOMETRY, layer, class_qml(entry), class_sld(layer, entry)) for layer, entry in named]
     database.executemany(_ROW, rows)
 
 

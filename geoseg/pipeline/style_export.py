@@ -148,7 +148,7 @@ def _made(database: sqlite3.Connection, name: str, kind: str, qml: str) -> Layer
     if fill := _FILL.search(qml):
         color = "#{:02X}{:02X}{:02X}".format(*(min(255, int(part)) for part in fill.groups()))
         entry = replace(entry, style=color)
-    return LayerStyle(name, class_qml(entry), class_sld(entry))
+    return LayerStyle(name, class_qml(entry), class_sld(name, entry))
 
 
 def named_classes(source: str, names: Iterable[str]) -> list[MapClass]:
