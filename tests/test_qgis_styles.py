@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from affine import Affine
@@ -121,7 +122,7 @@ def answers(tmp_path_factory, write_scene, tiny_model_path):
     }
     (folder / "jobs.json").write_text(json.dumps(jobs))
     done = subprocess.run(
-        [PYTHON, str(Path(__file__).with_name("qgis_look.py")), str(folder / "jobs.json"), str(folder / "answers.json")],
+        [PYTHON, *map(str, (Path(__file__).with_name("qgis_look.py"), folder / "jobs.json", folder / "answers.json"))],
         env=bare() | {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
@@ -249,10 +250,13 @@ def test_the_map_looks_as_it_should(answers):
 
 @pytest.mark.parametrize("name", ["map", "degrees"])
 def test_a_road_is_drawn_as_wide_as_it_is_in_metres_and_in_degrees(answers, name):
-    """Blue tells the light band, 12 m of 128 m across, from sand."""
+    """Blue tells the light band, on 128 m across, from sand."""
     row = picture(answers, name)[2, 40]
-    band = np.flatnonzero(row > 215)
-    assert (band.max() - band.min() + 1) / 400 * 128 == pytest.approx(ROAD_M, rel=0.15)
+    band = np.flatnonzero(row > 210)
+    source = answers["projects"][name]["layers"][1]["source"].split("|")[0]
+    (width_m,) = pyogrio.read_dataframe(source, layer="road_centerlines").width_m
+    assert width_m == pytest.approx(ROAD_M, abs=2)
+    assert (band.max() - band.min() + 1) / 400 * 128 == pytest.approx(width_m, abs=0.5)
 
 
 def test_qgis_reads_the_exported_styles(answers):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geoseg.cli.options import overwrite_option
+from geoseg.cli.options import overwrite_option, talk_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -15,7 +15,8 @@ _FILE = click.Path(path_type=Path)
 @click.argument("layers", type=_FILE)
 @click.option("-o", "--out", type=_FILE, metavar="DIR", required=True, help="Folder for the files; made if missing.")
 @overwrite_option
-def styles(layers: Path, out: Path, overwrite: bool) -> None:
+@talk_options
+def styles(layers: Path, out: Path, overwrite: bool, progress: str) -> None:  # noqa: ARG001 - nothing takes long
     """Write the styles of LAYERS as files: one .qml for QGIS and one .sld for map servers of each layer.
 
     LAYERS is a GeoPackage, GeoJSON, FlatGeobuf or GeoParquet file that geoseg wrote, or a class raster of any origin.
