@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--patch", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--color-jitter", type=float, default=1.0)
     parser.add_argument("--check-every", type=int, default=300)
@@ -82,6 +83,7 @@ def main() -> None:
         given.out,
         given.init,
         widths=tuple(given.width * 2**level for level in range(5)),
+        patch=given.patch,
         recipe=Recipe(
             steps=given.steps,
             learning_rate=given.learning_rate,

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geoseg.cli.main import VERBS, geoseg
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 OUT = Path(__file__).with_name("commands.md")
 
 
-def help_of(verb: str | None) -> str:
-    """Return the help of the program or of one verb, as a terminal of 100 columns shows it."""
+def helps_of(verb: str) -> list[tuple[str, str]]:
+    """Return name and help of a verb, and of the verbs of a group, as a terminal of 100 columns shows them."""
     root = click.Context(geoseg, info_name="geoseg", terminal_width=100, max_content_width=100)
-    if verb is None:
-        return geoseg.get_help(root)
-    command = geoseg.get_command(root, verb)
+    return list(_helps(geoseg.get_command(root, verb), verb, root))
+
+
+def _helps(command: click.Command | None, name: str, parent: click.Context) -> Iterator[tuple[str, str]]:
     assert command is not None
-    context = click.Context(command, info_name=verb, parent=root, terminal_width=100, max_content_width=100)
-    return command.get_help(context)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            yield from _helps(command.get_command(context, below), below, context)
 
 
 def text() -> str:
@@ -33,8 +41,9 @@ def text() -> str:
         "130 and 143 stopped by a signal. Results go to standard output, everything else to standard error.",
         "",
     ]
-    for verb in (None, *VERBS):
-        parts += [f"## geoseg {verb or ''}".rstrip(), "", "```text", help_of(verb), "```", ""]
+    whole = ("geoseg", geoseg.get_help(click.Context(geoseg, info_name="geoseg", terminal_width=100)))
+    for name, told in (whole, *(entry for verb in VERBS for entry in helps_of(verb))):
+        parts += [f"## {name}", "", "```text", told, "```", ""]
     return "\n".join(line.rstrip() for line in "\n".join(parts).split("\n"))
 
 

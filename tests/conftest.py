@@ -59,7 +59,7 @@ def random_weights(spec: NetworkSpec, seed: int, high: float) -> dict[str, np.nd
         # every class is the answer somewhere, and answers are neither certain nor all alike
         net.head.weight.mul_(1 / scores.std())
         scores = net(noise)
-        net.head.bias.sub_(scores.mean((0, 2, 3)))
+        net.head.bias.sub_(scores.mean((0, 2, 3)).repeat_interleave(spec.patch**2))
     state = net.state_dict()
     return {name: state[name].numpy().copy() for name in spec.tensor_shapes()}
 

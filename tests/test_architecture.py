@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "labels": GROUND | {"scene", "model", "demo", "scores", "layers.legend", "layers.legend_file"},
     "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
+    "export": GROUND | {"model", "inference", "layers.publish", "layers.target"},
     "batch": GROUND | {"scene", "inference", "layers", "model", "pipeline"},
-    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch"},
+    "cli": GROUND | STATIONS | {"model", "labels", "learn", "demo", "pipeline", "batch", "export"},
     "__main__": {"cli"},
 }
 """Rooms (or single modules of rooms) each room may import besides itself and the package's version."""
@@ -224,6 +225,7 @@ HEAVY = [
     "rasterio",
     "torch",
     "openvino",
+    "onnx",
     "geopandas",
     "pyogrio",
     "shapely",
@@ -259,7 +261,7 @@ print(json.dumps({{"heavy": heavy, "code": code, "text": len(text)}}), file=said
 
 
 @pytest.mark.parametrize(
-    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo"]
+    "verb", ["info", "segment", "batch", "vectorize", "merge", "train", "evaluate", "compare", "demo", "model"]
 )
 def test_help_of_a_verb_loads_neither_torch_nor_openvino_nor_geopandas(bare_environment, verb):
     code = f"""

@@ -14,6 +14,9 @@ import time
 import types
 
 import click
+import geopandas
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -128,21 +131,31 @@ def test_examples_are_understood_by_the_parser(name):
         command.make_context(words[0], words[1:], resilient_parsing=False)
 
 
+def leaves(name: str) -> dict[str, click.Command]:
+    """Return a verb by what is typed, or those of a group."""
+    command = command_of(name)
+    if isinstance(command, click.Group):
+        return {f"{name} {word}": other for word, other in command.commands.items()}
+    return {name: command}
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_names_of_flags_are_kebab_case_and_shared_ones_are_everywhere(name):
-    flags = {flag for param in command_of(name).params if isinstance(param, click.Option) for flag in param.opts}
-    assert all(re.fullmatch(r"-[a-z0-9]|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
-    assert {"-q", "-v", "--progress"} <= flags
-    if "--out" in flags:
-        assert {"-o", "--overwrite"} <= flags
+    for typed, command in leaves(name).items():
+        flags = {flag for param in command.params if isinstance(param, click.Option) for flag in param.opts}
+        assert all(re.fullmatch(r"-[a-z0-9]|--[a-z0-9]+(-[a-z0-9]+)*", flag) for flag in flags), flags
+        assert {"-q", "-v", "--progress"} <= flags, typed
+        if "--out" in flags:
+            assert {"-o", "--overwrite"} <= flags, typed
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_help_of_a_verb_is_shown(ran, name):
-    code, said, _ = ran(name, "--help")
-    assert code == 0
-    assert said.startswith(f"Usage: geoseg {name} ")
-    assert "--progress" in said
+    for typed in leaves(name):
+        code, said, _ = ran(*typed.split(), "--help")
+        assert code == 0
+        assert said.startswith(f"Usage: geoseg {typed} ")
+        assert "--progress" in said
 
 
 def test_version(ran):
@@ -357,8 +370,8 @@ def test_python_m_geoseg_is_the_command():
     assert child("nosuchverb").returncode == 2
 
 
-def test_rio_geoseg():
-    """rasterio finds the plug-in under the installed entry point."""
+def test_rio_geoseg(tmp_path, tiny_model_path, write_scene):
+    """rasterio finds the plug-in under the installed entry point, and it does what the command does."""
     code = "from rasterio.rio.main import main_group; main_group()"
 
     def rio(*arguments):
@@ -373,6 +386,14 @@ def test_rio_geoseg():
         assert re.search(rf"^ +{name} ", told.stdout, re.MULTILINE)
     assert failed.returncode == 3
     assert failed.stderr.startswith("geoseg: none.tif: ")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 160), np.uint8)
+    scene, flags = write_scene(tmp_path / "scene.tif", pixels), ("--model", str(tiny_model_path), "--device", "cpu")
+    rio_made, made = tmp_path / "rio.gpkg", tmp_path / "own.gpkg"
+    assert rio("geoseg", "segment", str(scene), "--out", str(rio_made), *flags).returncode == 0
+    assert child("segment", str(scene), "--out", str(made), *flags).returncode == 0
+    for layer in ("buildings", "roads", "water"):
+        ours = geopandas.read_file(made, layer=layer)
+        pd.testing.assert_frame_equal(ours, geopandas.read_file(rio_made, layer=layer))
 
 
 # ---- options that several verbs share

@@ -172,6 +172,25 @@ def test_a_head_is_carried_over_by_name(make_model):
         np.testing.assert_array_equal(tensor, model.weights[name])
 
 
+def scores_of(spec, weights, pixels):
+    net = UNet(spec)
+    net.load_state_dict(weights, strict=False)
+    with torch.inference_mode():
+        return net.eval()(pixels)
+
+
+def test_classes_that_answer_for_patches_are_carried_over_and_reweighted_whole(make_model):
+    model = make_model(NetworkSpec(3, 5, (4, 8), patch=2))
+    pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    spec, weights = beginning(model, DEFAULT_LEGEND)
+    before = scores_of(spec, weights, pixels)
+    water_and_road = Legend(tuple(DEFAULT_LEGEND.by_value(value) for value in (3, 2)))
+    torch.testing.assert_close(scores_of(*beginning(model, water_and_road), pixels), before[:, [2, 1]])
+    odds = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    after = scores_of(spec, reweighted(weights, odds), pixels)
+    torch.testing.assert_close(after, before + odds.log().view(1, -1, 1, 1))
+
+
 # ---- calibration
 
 

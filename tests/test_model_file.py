@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import struct
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def with_card(path, card):
     plain, _ = header(path)
     plain["__metadata__"] = {"geoseg": card} if card is not None else {}
     with_header(path, plain)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_model_file_is_as_open_as_any_new_file(stored, tmp_path):
+    any_file = tmp_path / "any"
+    any_file.touch()
+    assert stored.stat().st_mode == any_file.stat().st_mode
 
 
 def test_card_and_weights_come_back(tiny_model, tmp_path):

@@ -37,8 +37,18 @@ SPECS = [
     (NetworkSpec(4, 6, (4, 4, 6, 6, 8, 8)), (0, 10_000)),
     (NetworkSpec(3, 5, (4, 8, 8), kind="fcn"), (0, 255)),
     (NetworkSpec(2, 3, (4, 6, 6, 4), 1, kind="fcn"), (0.0, 1.0)),
+    (NetworkSpec(3, 5, (6, 8, 8), patch=2), (0, 255)),
+    (NetworkSpec(4, 3, (5, 7), 1, patch=4), (0.0, 1.0)),
+    (NetworkSpec(2, 3, (4, 6, 6, 4), kind="fcn", patch=2), (0, 10_000)),
 ]
-NAMES = [f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions, {s.bands} bands" for s, _ in SPECS]
+
+
+def named(spec):
+    shape = f"{spec.levels} levels, {spec.convolutions} convolutions, {spec.bands} bands"
+    return f"{spec.kind}, {shape}, patch {spec.patch}"
+
+
+NAMES = [named(spec) for spec, _ in SPECS]
 
 
 def pixels_for(model, height, width, seed=0):
@@ -68,13 +78,13 @@ def test_both_builds_are_a_full_forward_pass_cut_to_the_core(make_model, spec, v
     pixels = pixels_for(model, shape.height, shape.width)
     assert model.card.takes_uint8 == (pixels.dtype == np.uint8)
     oracle = full_forward(model, pixels, halo)
-    # What single precision itself costs depends on the processor's instructions, and comes on top.
+    # What single precision itself costs depends on depth and processor: a plain forward pass shows it.
     single = np.abs(full_forward(model, pixels, halo, torch.float32) - oracle).max()
     on_cpu, on_graph = TorchNetwork(model, shape, FP32), OpenVINONetwork(model, shape, FP32)
     for network in (on_cpu, on_graph):
         scores = network.scores(pixels).copy()
         assert scores.dtype == np.float32
-        np.testing.assert_allclose(scores, oracle, rtol=0, atol=ROUNDING + single)
+        np.testing.assert_allclose(scores, oracle, rtol=0, atol=max(ROUNDING, 2 * single))
         classes, percent = (answer.copy() for answer in network.decide(pixels))
         assert classes.dtype == percent.dtype == np.uint8
         assert classes.shape == percent.shape == oracle.shape[1:]
@@ -363,6 +373,9 @@ NARROW = [
     NetworkSpec(1, 2, (1, 1, 1), 1),
     NetworkSpec(1, 2, (1, 1, 1), 2),
     NetworkSpec(1, 2, (1, 1, 1), 2, kind="fcn"),
+    NetworkSpec(1, 2, (1,), 1, patch=2),
+    NetworkSpec(1, 2, (1, 1), 2, patch=2),
+    NetworkSpec(1, 2, (1, 1), 1, patch=4),
 ]
 
 
@@ -378,7 +391,7 @@ def positive(spec):
     return net
 
 
-@pytest.mark.parametrize("spec", NARROW, ids=lambda s: f"{s.kind}, {s.levels} levels, {s.convolutions} convolutions")
+@pytest.mark.parametrize("spec", NARROW, ids=named)
 def test_the_radius_by_brute_force(spec):
     """Change lines of pixels ever farther from a block: the last distance that matters is the radius."""
     stride, radius = spec.stride, measure_radius(spec)
@@ -404,7 +417,9 @@ def test_the_radius_by_brute_force(spec):
     assert farthest == radius
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(2, 3, (4, 6), 2), NetworkSpec(3, 4, (4, 5, 6), 1)])
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(2, 3, (4, 6), 2), NetworkSpec(3, 4, (4, 5, 6), 1), NetworkSpec(3, 2, (4, 6), patch=2)]
+)
 def test_nothing_beyond_the_radius_matters_whatever_the_weights(spec):
     stride, radius = spec.stride, measure_radius(spec)
     halo = -(-radius // stride) * stride

@@ -32,6 +32,7 @@ VERBS = {
     "evaluate": "Compare a predicted map with a reference.",
     "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",
     "qgis": "Work with QGIS: styles as files.",
+    "model": "List and describe models, and exchange them with other programs.",
     "demo": "Render a made-up aerial scene with its true map.",
 }
 

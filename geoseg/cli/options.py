@@ -1,9 +1,9 @@
 """Flags that several verbs share, so that one name means one thing everywhere.
 
-out_option(...)   segment, vectorize, merge, train, compare, demo
-overwrite_option  segment, vectorize, merge, train, evaluate, compare, demo
+out_option(...)   segment, vectorize, merge, train, compare, demo, model export
+overwrite_option  segment, vectorize, merge, train, evaluate, compare, demo, model export
 talk_options      every verb: -q/-v, --progress
-json_option       segment, vectorize, merge, info, evaluate
+json_option       segment, vectorize, merge, info, evaluate, model
 creation_option   segment
 qgis_project_option  segment, vectorize
 """

@@ -30,6 +30,13 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
     show_default=True,
     help="Channels of the finest level, without --init.",
 )
+@click.option(
+    "--patch",
+    type=click.Choice(("1", "2", "4")),
+    default="1",
+    show_default=True,
+    help="Pixels a side that enter the finest level as one, without --init: 2 is faster, and coarser at edges.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where to compute.")
 @click.option("--restart", is_flag=True, help="Discard an earlier, unfinished run.")
 @overwrite_option
@@ -67,6 +74,7 @@ def command(
         init=init,
         kind=flags["network"],
         widths=tuple(flags["width"] * 2**level for level in range(5)),
+        patch=int(flags["patch"]),
         recipe=recipe_of(flags),
         chips=chips_of(flags),
         device=flags["device"],

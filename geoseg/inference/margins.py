@@ -23,11 +23,12 @@ def decoder_margins(spec: NetworkSpec, halo: int) -> list[int]:
         spec: the network's shape.
         halo: pixels around the core in the network's input, a multiple of ``spec.stride``.
     """
+    around = halo // spec.patch
     margins = []
     wanted = 0  # pixels around the core that the level's result must be right for
     for level in range(spec.levels):
         kept = wanted + (spec.convolutions if level + 1 < spec.levels else 0)
-        kept = min(kept + kept % 2, halo >> level)
+        kept = min(kept + kept % 2, around >> level)
         margins.append(kept)
         wanted = -(-kept // 2)
     return margins

@@ -121,7 +121,8 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
     spec = model.card.network
     tensors = folded(spec, model.weights)
     margins = decoder_margins(spec, shape.halo)
-    core = (shape.height - 2 * shape.halo, shape.width - 2 * shape.halo)
+    halo = shape.halo // spec.patch
+    core = (shape.height // spec.patch - 2 * halo, shape.width // spec.patch - 2 * halo)
 
     def block(node: Any, prefix: str) -> Any:
         for i in range(spec.convolutions):
@@ -144,13 +145,15 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
             np.array([2, 3], np.int64),
         )
 
+    if spec.patch > 1:
+        x = ops.space_to_depth(x, "depth_first", spec.patch)
     skips = []
     for level in range(spec.levels):
         if level:
             x = ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], "floor").output(0)
         x = block(x, f"down.{level}")
         skips.append(x)
-    around = shape.halo >> (spec.levels - 1)
+    around = halo >> (spec.levels - 1)
     x = cut(x, spec.levels - 1, margins[-1], around)
     around = margins[-1]
     for level in reversed(range(spec.levels - 1)):
@@ -166,9 +169,10 @@ def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
         x = ops.add(x, tensors[f"up.{level}.bias"].reshape(1, -1, 1, 1))
         x = cut(x, level, margins[level], 2 * around)
         if spec.skips:
-            x = ops.concat([cut(skips[level], level, margins[level], shape.halo >> level), x], 1)
+            x = ops.concat([cut(skips[level], level, margins[level], halo >> level), x], 1)
         x = block(x, f"merge.{level}")
         around = margins[level]
     x = cut(x, 0, 0, around)
     x = ops.convolution(x, tensors["head.weight"], [1, 1], [0, 0], [0, 0], [1, 1])
-    return ops.add(x, tensors["head.bias"].reshape(1, -1, 1, 1))
+    x = ops.add(x, tensors["head.bias"].reshape(1, -1, 1, 1))
+    return ops.depth_to_space(x, "depth_first", spec.patch) if spec.patch > 1 else x

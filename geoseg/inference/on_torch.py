@@ -68,8 +68,9 @@ class TorchNetwork:
 
     def _core_scores(self, x: Tensor) -> Tensor:
         """The forward pass of ``UNet``, its decoder cut to the margins the core needs."""
-        net, halo = self._net, self._shape.halo
+        net, halo = self._net, self._shape.halo // self._net.spec.patch
         levels = net.spec.levels
+        x = net.gathered(x)
         skips = []
         for level, block in enumerate(net.down):
             x = block(x if level == 0 else net.pool(x))
@@ -83,7 +84,7 @@ class TorchNetwork:
                 x = torch.cat([_cut(skips[level], (halo >> level) - margin), x], dim=1)
             x = net.merge[level](x)
             around = margin
-        scores: Tensor = net.head(_cut(x, around))
+        scores: Tensor = net.answers(_cut(x, around))
         return scores
 
 

@@ -28,10 +28,12 @@ def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tens
     wanted = [known.get(entry.name) for entry in legend]
     spare = sorted(set(known.values()) - {i for i in wanted if i is not None}) or sorted(known.values())
     for name in ("head.weight", "head.bias"):
-        weights[name] = _rows(weights[name], wanted, spare)
+        weights[name] = _rows(weights[name], wanted, spare, spec.patch**2)
     return spec, {name: torch.from_numpy(np.array(tensor)) for name, tensor in weights.items()}
 
 
-def _rows(tensor: NDArray[np.float32], wanted: list[int | None], spare: list[int]) -> NDArray[np.float32]:
-    rows = [tensor[spare].mean(0) if i is None else tensor[i] for i in wanted]
-    return np.stack(rows).astype(np.float32)
+def _rows(tensor: NDArray[np.float32], wanted: list[int | None], spare: list[int], each: int) -> NDArray[np.float32]:
+    """Return the rows of the wanted classes, ``each`` of them to a class."""
+    of_class = tensor.reshape(-1, each, *tensor.shape[1:])
+    rows = [of_class[spare].mean(0) if i is None else of_class[i] for i in wanted]
+    return np.concatenate(rows).astype(np.float32)

@@ -51,6 +51,8 @@ class FitRequest:
     """Kind of network, where no model is begun with."""
     widths: tuple[int, ...] = (16, 32, 64, 128, 256)
     """Channels per level, finest first, where no model is begun with."""
+    patch: int = 1
+    """Pixels a side that enter the finest level as one, where no model is begun with."""
     recipe: Recipe = field(default_factory=Recipe)
     chips: ChipPlan = field(default_factory=ChipPlan)
     device: str = "auto"
@@ -136,7 +138,7 @@ def _lesson(
         spec, start = beginning(model, key.legend)
         return Lesson(key, learned, held_out, model.card.mean, model.card.std), spec, start
     mean, std = _color_statistics(real)
-    spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind)
+    spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)
     return Lesson(key, learned, held_out, mean, std), spec, None
 
 

@@ -24,7 +24,7 @@ def measure_radius(spec: NetworkSpec) -> int:
     """
     stride = spec.stride
     side = stride * (8 + 8 * spec.levels)
-    net = UNet(NetworkSpec(1, 2, (1,) * spec.levels, spec.convolutions, spec.kind)).double().eval()
+    net = UNet(NetworkSpec(1, 2, (1,) * spec.levels, spec.convolutions, spec.kind, spec.patch)).double().eval()
     with torch.no_grad():
         for name, tensor in net.named_parameters():
             tensor.fill_(1.0 / 9.0 if name.endswith("conv.weight") else 1.0)

@@ -159,7 +159,8 @@ def reweighted(weights: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
     that back, so that probabilities mean what they say (Menon et al., https://arxiv.org/abs/2007.07314); a run that
     begins with such weights adds log α again.
     """
-    return weights | {"head.bias": weights["head.bias"] + weight.log()}
+    bias = weights["head.bias"]
+    return weights | {"head.bias": bias + weight.log().repeat_interleave(len(bias) // len(weight))}
 
 
 def _choices(labels: Tensor, allowed: Tensor, tolerance: int) -> Tensor:

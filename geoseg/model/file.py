@@ -65,12 +65,13 @@ def load_model(name: str | os.PathLike[str]) -> Model:
 
 def save_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]) -> ModelCard:
     """Write a model file and return the card with the weights' digest; the caller publishes the file."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     kept = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in weights.items()}
     card = cards.with_digest(card, _digest(kept.items()))
     _check(path, Model(card, kept))
-    save_file(kept, path, metadata={_CARD_KEY: cards.dump(card)})
+    # The library's own save_file makes files that only their owner can read.
+    path.write_bytes(save(kept, metadata={_CARD_KEY: cards.dump(card)}))
     return card
 
 

@@ -33,6 +33,12 @@ class NetworkSpec:
     """3×3 convolutions per block."""
     kind: str = "unet"
     """One of ``KINDS``."""
+    patch: int = 1
+    """Pixels a side that enter the finest level as one.
+
+    With 2, blocks of 2 × 2 pixels become channels and the answers are spread out again (Shi et al., 2016,
+    https://arxiv.org/abs/1609.05158), so that no convolution runs at full resolution, where most of the time goes.
+    """
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -44,11 +50,13 @@ class NetworkSpec:
                 f"network of {self.bands} bands, {self.classes} classes and {self.convolutions} convolutions a block "
                 "is out of range (1–512, 2–254, 1–8)"
             )
+        if self.patch not in (1, 2, 4):
+            raise ModelError(f"network patch {self.patch} is not 1, 2 or 4 pixels")
 
     @property
     def stride(self) -> int:
         """Pixels that one step of the coarsest level covers; window offsets and sizes are multiples of it."""
-        return int(2 ** (len(self.widths) - 1))
+        return int(self.patch * 2 ** (len(self.widths) - 1))
 
     @property
     def levels(self) -> int:
@@ -71,7 +79,7 @@ class NetworkSpec:
                 for part in ("weight", "bias", "running_mean", "running_var"):
                     shapes[f"{prefix}.{i}.norm.{part}"] = (channels_out,)
 
-        entering = self.bands
+        entering = self.bands * self.patch**2
         for level, width in enumerate(self.widths):
             block(f"down.{level}", entering, width)
             entering = width
@@ -80,6 +88,7 @@ class NetworkSpec:
             shapes[f"up.{level}.weight"] = (deeper, width, 2, 2)
             shapes[f"up.{level}.bias"] = (width,)
             block(f"merge.{level}", 2 * width if self.skips else width, width)
-        shapes["head.weight"] = (self.classes, self.widths[0], 1, 1)
-        shapes["head.bias"] = (self.classes,)
+        answers = self.classes * self.patch**2
+        shapes["head.weight"] = (answers, self.widths[0], 1, 1)
+        shapes["head.bias"] = (answers,)
         return shapes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from geoseg.model.network import NetworkSpec
@@ -36,17 +37,18 @@ class UNet(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        steps = pairwise((spec.bands, *spec.widths))
+        steps = pairwise((spec.bands * spec.patch**2, *spec.widths))
         self.down = nn.ModuleList(_block(a, b, spec.convolutions) for a, b in steps)
         finer = list(pairwise(spec.widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(deep, fine, 2, stride=2) for fine, deep in finer)
         joined = 2 if spec.skips else 1
         self.merge = nn.ModuleList(_block(joined * fine, fine, spec.convolutions) for fine, _ in finer)
-        self.head = nn.Conv2d(spec.widths[0], spec.classes, 1)
+        self.head = nn.Conv2d(spec.widths[0], spec.classes * spec.patch**2, 1)
         self.pool = nn.MaxPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalized pixels (n, bands, h, w) to class scores before the softmax (n, classes, h, w)."""
+        x = self.gathered(x)
         skips = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else self.pool(x))
@@ -54,5 +56,13 @@ class UNet(nn.Module):
         for level in reversed(range(self.spec.levels - 1)):
             x = self.up[level](x)
             x = self.merge[level](torch.cat([skips[level], x], dim=1) if self.spec.skips else x)
+        return self.answers(x)
+
+    def gathered(self, x: Tensor) -> Tensor:
+        """Turn each patch of pixels into channels: (n, bands, h, w) to (n, bands·patch², h/patch, w/patch)."""
+        return functional.pixel_unshuffle(x, self.spec.patch) if self.spec.patch > 1 else x
+
+    def answers(self, x: Tensor) -> Tensor:
+        """Map the finest level's features to class scores of every pixel."""
         scores: Tensor = self.head(x)
-        return scores
+        return functional.pixel_shuffle(scores, self.spec.patch) if self.spec.patch > 1 else scores

@@ -39,13 +39,14 @@ def describe(path: str, *, allow_network: bool = False) -> dict[str, Any]:
 
     ending = Path(path).suffix.lower()
     if path == BUNDLED or ending == ".safetensors":
-        return _describe_model(path)
+        return describe_model(path)
     if ending in _LAYERS:
         return _describe_layers(path, ending)
     return _describe_scene(path, allow_network=allow_network)
 
 
-def _describe_model(path: str) -> dict[str, Any]:
+def describe_model(path: str) -> dict[str, Any]:
+    """Return what a model file, or the bundled model's name, is; raises ModelError."""
     from geoseg.model.card import card_to_json
     from geoseg.model.file import load_card, model_path
 
