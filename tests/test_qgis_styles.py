@@ -17,6 +17,7 @@ from affine import Affine
 
 from geoseg.layers.looks import OPACITY, LineLook, area_look
 from geoseg.layers.raster import ClassRasterWriter
+from geoseg.pipeline.merge import MergeRequest, merge
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
 from geoseg.pipeline.segment import segment
 from geoseg.pipeline.style_export import export_styles
@@ -94,6 +95,7 @@ def answers(tmp_path_factory, write_scene, tiny_model_path):
     traced(folder, town(), lines=True)
     degree = 1 / 111_320
     traced(folder, town(), "degrees", lines=True, crs="EPSG:4326", transform=Affine(degree, 0, 3, 0, -degree, 0.5))
+    merge(MergeRequest((folder / "map.gpkg",), folder / "merged.gpkg", project=folder / "merged.qgz"))
     traced(folder, np.kron(np.array([[3, 7]], np.uint8), np.ones((20, 20), np.uint8)), "odd", legend=ODD)
     traced(folder, town(), "one", ending=".geojson")
     noise = np.random.default_rng(1)
@@ -114,7 +116,8 @@ def answers(tmp_path_factory, write_scene, tiny_model_path):
     (folder / "map.gpkg").rename(folder / "gone.gpkg")  # what the moved project must not need
     jobs = {
         "projects": [
-            str(moved / "on" / f"{name}.qgz") for name in ("map", "degrees", "odd", "one", "deep", "gray", "color")
+            str(moved / "on" / f"{name}.qgz")
+            for name in ("map", "degrees", "odd", "one", "deep", "gray", "color", "merged")
         ],
         "layers": [str(moved / "on" / f"{name}.gpkg") for name in ("map", "odd")],
         "rasters": [str(moved / "on" / "map_classes.tif")],
@@ -204,6 +207,13 @@ def test_a_project_has_its_layers_in_order_and_in_a_group(answers):
         assert (layer["opacity"], layer["labels"]) == (OPACITY, False)
     named = [[entry.value, entry.name, entry.style.lower(), 255] for entry in DEFAULT_LEGEND]
     assert project["layers"][-1]["renderer"]["classes"] == [[0, "nodata", "#000000", 0], *named]
+
+
+def test_a_merged_map_opens_like_any_other(answers):
+    merged, project = answers["projects"]["merged"], answers["projects"]["map"]
+    assert merged["tree"] == [["merged", True, project["tree"][0][2]]]
+    assert [layer["renderer"] for layer in merged["layers"]] == [layer["renderer"] for layer in project["layers"][:-1]]
+    assert merged["extent"] == pytest.approx(project["extent"], abs=1)
 
 
 def test_layers_in_longitude_and_latitude_lie_in_a_project_of_the_rasters_crs(answers):

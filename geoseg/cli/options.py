@@ -5,7 +5,7 @@ overwrite_option  segment, vectorize, merge, train, evaluate, compare, demo, mod
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, merge, info, evaluate, model
 creation_option   segment
-qgis_project_option  segment, vectorize
+qgis_project_option   segment, vectorize, merge
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ qgis_project_option = click.option(
     "--qgis-project",
     type=click.Path(path_type=Path),
     metavar="FILE.qgz",
-    help="QGIS project to write, too: the results, styled, over the image or raster they were made of.",
+    help="QGIS project to write, too: the results as a map, over the image they were made of.",
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import shapely
+
 from geoseg.errors import UsageError
 from geoseg.layers.centerlines import LAYER
 from geoseg.layers.looks import OPACITY, LineLook, area_look
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 
     from geoseg.layers.publish import Publication
     from geoseg.model.card import ModelCard
+    from geoseg.pipeline.merge import MergeRequest
     from geoseg.pipeline.request import OutputRequest, SegmentRequest
     from geoseg.pipeline.vectorize import VectorizeRequest
     from geoseg.scene.reader import Scene
-    from geoseg.vocabulary import Grid, MapClass
+    from geoseg.vocabulary import Grid, MapClass, Polygons
 
 _COLORS = ("red", "green", "blue")
 
@@ -90,6 +93,23 @@ def vectorize_project(request: VectorizeRequest, legend: Legend, chosen: Sequenc
     layers = vector_layers(request.out, chosen, grid.crs, lines=lines, rfc7946=request.rfc7946)
     raster = class_raster_layer(request.raster, legend, grid.crs, shown=False)
     return Project(request.raster.stem, grid.crs, extent_of(grid), tuple(layers), (raster,))
+
+
+def merged_project(
+    request: MergeRequest, chosen: Sequence[MapClass], polygons: Polygons, crs: str, *, lines: bool
+) -> Project:
+    """Return the map of one run of ``merge``: its layers.
+
+    Args:
+        request: the run.
+        chosen: the classes that are written as layers.
+        polygons: what they hold.
+        crs: of the map.
+        lines: whether there are centrelines.
+    """
+    layers = vector_layers(request.out, chosen, crs, lines=lines, rfc7946=request.rfc7946)
+    left, bottom, right, top = shapely.total_bounds(polygons.geometry) if len(polygons.geometry) else (0, 0, 1, 1)
+    return Project(request.out.stem, crs, (left, bottom, right, top), tuple(layers), ())
 
 
 def vector_layers(
