@@ -68,7 +68,11 @@ def of_layer(layer):
     if not layer.isValid():
         return found
     found |= {"crs": layer.crs().authid(), "proj": layer.crs().toProj(), "source": layer.source()}
-    found |= {"opacity": layer.opacity(), "renderer": of_renderer(layer.renderer())}
+    raster = isinstance(layer, QgsRasterLayer)
+    found |= {
+        "opacity": layer.renderer().opacity() if raster else layer.opacity(),
+        "renderer": of_renderer(layer.renderer()),
+    }
     if isinstance(layer, QgsVectorLayer):
         found |= {"labels": layer.labelsEnabled(), "features": layer.featureCount()}
     return found

@@ -205,6 +205,7 @@ def test_a_project_has_its_layers_in_order_and_in_a_group(answers):
     for layer in project["layers"][:-1]:
         assert layer["renderer"] == by_name[layer["name"]]["renderer"]
         assert (layer["opacity"], layer["labels"]) == (OPACITY, False)
+    assert project["layers"][-1]["opacity"] == OPACITY
     named = [[entry.value, entry.name, entry.style.lower(), 255] for entry in DEFAULT_LEGEND]
     assert project["layers"][-1]["renderer"]["classes"] == [[0, "nodata", "#000000", 0], *named]
 

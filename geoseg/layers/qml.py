@@ -6,6 +6,7 @@ QGIS reads ``Option`` elements since 3.22 and ``prop`` elements before, so symbo
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -30,6 +31,7 @@ def legal(text: str) -> str:
     return _NOT_XML.sub("", text)
 
 
+@cache  # a batch writes the same few styles for every scene
 def class_qml(entry: MapClass) -> str:
     """Return the style of a layer of one class."""
     return style_file(single_renderer(area_symbol(area_look(entry))), OPACITY)

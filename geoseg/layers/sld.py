@@ -5,6 +5,7 @@ Layers of vectors are in version 1.1; class rasters in 1.0, whose colour maps ar
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -25,6 +26,7 @@ _SPACES = {
 _MM_PX = 1 / 0.28  # the pixel that SLD means has 0.28 mm
 
 
+@cache  # a batch writes the same few styles for every scene
 def class_sld(layer: str, entry: MapClass) -> str:
     """Return the style of a layer of one class."""
     root, style = _layer(layer)

@@ -158,7 +158,7 @@ def class_raster_layer(path: Path, legend: Iterable[MapClass], crs: str, *, show
     """Return a class raster in the colours of the map."""
     entries = [(entry.value, entry.style, 255, entry.name) for entry in legend]
     renderer = palette_renderer([(NODATA, "#000000", 0, "nodata"), *entries])
-    return ProjectLayer(path.stem, "raster", str(path), crs, renderer, shown=shown)
+    return ProjectLayer(path.stem, "raster", str(path), crs, renderer, opacity=OPACITY, shown=shown)
 
 
 def scene_layers(request: SegmentRequest, scene: Scene, card: ModelCard) -> list[ProjectLayer]:

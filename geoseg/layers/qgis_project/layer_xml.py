@@ -42,6 +42,7 @@ def map_layer(layer: ProjectLayer, identity: str, project: Path) -> ET.Element:
     provider = ET.SubElement(root, "provider")
     if layer.kind == "raster":
         provider.text = "gdal"
+        layer.renderer.set("opacity", f"{layer.opacity:g}")
         root.append(pipe(layer.renderer))
     else:
         provider.set("encoding", "UTF-8")
