@@ -12,6 +12,7 @@ from geoseg.cli.options import (
     json_option,
     out_option,
     overwrite_option,
+    qgis_project_option,
     talk_options,
 )
 
@@ -25,6 +26,7 @@ from geoseg.cli.options import (
     help="How wide gaps and overlaps along common borders may be.  [default: about 1/20 pixel, at most 0.2]",
 )
 @click.option("--rfc7946", is_flag=True, help="Write GeoJSON in WGS 84 longitude and latitude.")
+@qgis_project_option
 @overwrite_option
 @json_option
 @talk_options
@@ -50,6 +52,7 @@ def command(layers: tuple[Path, ...], progress: str, as_json: bool, **given: Any
         out=Path(given["out"]),
         tolerance_m=given["tolerance_m"],
         rfc7946=given["rfc7946"],
+        project=given["qgis_project"],
         overwrite=given["overwrite"],
     )
     with progress_on(progress, "merge", "step") as meter:
@@ -59,3 +62,5 @@ def command(layers: tuple[Path, ...], progress: str, as_json: bool, **given: Any
         print_json(report.to_json())
         return
     click.echo(report.out)
+    if request.project is not None:
+        click.echo(request.project)

@@ -5,12 +5,14 @@ overwrite_option  segment, vectorize, merge, train, evaluate, compare, demo, mod
 talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, merge, info, evaluate, model
 creation_option   segment
+qgis_project_option   segment, vectorize, merge
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +54,14 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace exist
 
 json_option = click.option(
     "--json", "as_json", cls=FlagNamed, is_flag=True, help="Print one JSON object on standard output."
+)
+
+
+qgis_project_option = click.option(
+    "--qgis-project",
+    type=click.Path(path_type=Path),
+    metavar="FILE.qgz",
+    help="QGIS project to write, too: the results as a map, over the image they were made of.",
 )
 
 

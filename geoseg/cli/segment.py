@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli.options import json_option, out_option, overwrite_option, talk_options
+from geoseg.cli.options import json_option, out_option, overwrite_option, qgis_project_option, talk_options
 from geoseg.cli.scene_options import scene_options
 
 _FILE = click.Path(path_type=Path)
@@ -23,6 +23,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--raster-final", type=_FILE, help="Class raster of the finished polygons.")
 @click.option("--confidence", type=_FILE, help="Raster of the decided class's probability in percent, nodata 255.")
+@qgis_project_option
 @scene_options
 @overwrite_option
 @json_option

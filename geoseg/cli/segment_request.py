@@ -24,6 +24,7 @@ def request_from(scene: str, given: Mapping[str, Any]) -> SegmentRequest:
         raster=given["raster"],
         raster_final=given["raster_final"],
         confidence=given["confidence"],
+        project=given["qgis_project"],
         overwrite=given["overwrite"],
         rfc7946=given["rfc7946"],
         creation=given["creation"],

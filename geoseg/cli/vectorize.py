@@ -11,6 +11,7 @@ from geoseg.cli.options import (
     json_option,
     out_option,
     overwrite_option,
+    qgis_project_option,
     talk_options,
 )
 from geoseg.cli.vector_options import vector_options, vectors_from
@@ -32,6 +33,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--threads", type=click.IntRange(1), help="Threads that trace.  [default: all processors]")
 @click.option("--src-crs", metavar="CRS", help="The raster's CRS, where the file has none or a wrong one.")
 @click.option("--rfc7946", is_flag=True, help="Write GeoJSON in WGS 84 longitude and latitude.")
+@qgis_project_option
 @overwrite_option
 @json_option
 @talk_options
@@ -60,6 +62,7 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
         threads=given["threads"],
         src_crs=given["src_crs"],
         rfc7946=given["rfc7946"],
+        project=given["qgis_project"],
         overwrite=given["overwrite"],
     )
     with progress_on(progress, "vectorize", "row") as meter:
@@ -69,3 +72,5 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
         print_json(report.to_json())
         return
     click.echo(report.out)
+    if request.project is not None:
+        click.echo(request.project)

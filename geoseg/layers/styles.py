@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from geoseg.layers.features import GEOMETRY
+from geoseg.layers.looks import LineLook
+from geoseg.layers.qml import class_qml, lines_qml
+from geoseg.layers.sld import class_sld, lines_sld
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from geoseg.vocabulary import MapClass
-
-_OUTLINED = "building"  # drawn with an outline; between other neighbours outlines would only be hairlines
 
 # As QGIS itself creates it, with the triggers by which GDAL keeps count of its rows.
 _TABLE = """
@@ -34,76 +34,19 @@ CREATE TRIGGER trigger_delete_feature_count_layer_styles AFTER DELETE ON layer_s
 _ROW = """
 INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,
  styleQML, styleSLD, useAsDefault, description, owner)
- VALUES ('', '', ?, ?, ?, ?, '', 1, 'geoseg default style', '')
-"""
-
-_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.22.0" styleCategories="Symbology">
- <renderer-v2 type="singleSymbol" symbollevels="0" forceraster="0" enableorderby="0">
-  <symbols>
-   <symbol type="{symbol}" name="0" alpha="1" clip_to_extent="1" force_rhr="0">
-    <layer class="{kind}" enabled="1" locked="0" pass="0">
-     <Option type="Map">
-{options}
-     </Option>
-{props}
-    </layer>
-   </symbol>
-  </symbols>
- </renderer-v2>
-</qgis>
+ VALUES ('', '', ?, ?, ?, ?, ?, 1, 'geoseg default style', '')
 """
 
 
 def write_styles(database: sqlite3.Connection, classes: Iterable[MapClass]) -> None:
     """Add a default style for each class's layer to a GeoPackage that GDAL has written."""
     database.executescript(_TABLE)
-    rows = [(entry.layer, GEOMETRY, entry.layer, qml(entry)) for entry in classes]
+    named = [(str(entry.layer), entry) for entry in classes]
+    rows = [(layer, GEOMETRY, layer, class_qml(entry), class_sld(layer, entry)) for layer, entry in named]
     database.executemany(_ROW, rows)
 
 
-def qml(entry: MapClass) -> str:
-    """Return the QGIS style of a class: its fill, and a darker outline for buildings only."""
-    fill = tuple(bytes.fromhex(entry.style[1:]))
-    outlined = entry.name == _OUTLINED
-    properties = {
-        "color": _rgba(fill),
-        "outline_color": _rgba(tuple(part * 6 // 10 for part in fill)),
-        "outline_style": "solid" if outlined else "no",
-        "outline_width": "0.2",
-        "outline_width_unit": "MM",
-        "style": "solid",
-    }
-    return _qml("fill", "SimpleFill", properties)
-
-
 def add_line_style(database: sqlite3.Connection, layer: str) -> None:
-    """Add a default style for a layer of lines, a grey line, to a GeoPackage that has styles already."""
-    properties = {
-        "line_color": _rgba((90, 90, 90)),
-        "line_style": "solid",
-        "line_width": "0.4",
-        "line_width_unit": "MM",
-        "capstyle": "round",
-        "joinstyle": "round",
-    }
-    database.execute(_ROW, (layer, GEOMETRY, layer, _qml("line", "SimpleLine", properties)))
-
-
-def _qml(symbol: str, kind: str, properties: Mapping[str, str]) -> str:
-    """Return a QGIS style of one symbol."""
-    # QGIS reads Option elements since 3.22, prop elements before.
-    return _QML.format(
-        symbol=symbol,
-        kind=kind,
-        options="\n".join(
-            f'      <Option type="QString" name="{name}" value="{escape(value)}"/>'
-            for name, value in properties.items()
-        ),
-        props="\n".join(f'     <prop k="{name}" v="{escape(value)}"/>' for name, value in properties.items()),
-    )
-
-
-def _rgba(color: tuple[int, ...]) -> str:
-    """Return an opaque colour as QGIS writes it."""
-    return ",".join(map(str, (*color, 255)))
+    """Add a default style for a layer of centrelines to a GeoPackage that has styles already."""
+    look = LineLook()
+    database.execute(_ROW, (layer, GEOMETRY, layer, lines_qml(look), lines_sld(layer, look)))

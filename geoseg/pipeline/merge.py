@@ -14,11 +14,12 @@ import geoseg
 from geoseg.errors import InputError
 from geoseg.layers.centerlines import LAYER, append_lines, line_records
 from geoseg.layers.features import WantedLayers
-from geoseg.layers.publish import check_target, published
+from geoseg.layers.publish import Publication, check_target
 from geoseg.layers.target import same_file
 from geoseg.layers.vector import check_layers, driver_of, write_layers
 from geoseg.pipeline.accounts import tallied
 from geoseg.pipeline.merge_inputs import InputMap, classes_of, read_map, same_crs
+from geoseg.pipeline.qgis_project import check_project, merged_project, publish_project
 from geoseg.roads.joining import join_lines
 from geoseg.scene.georeference import ground_pixel_m, short_name
 from geoseg.vector.attributes import KNOWN, chosen_attributes
@@ -51,6 +52,8 @@ class MergeRequest:
     """How wide gaps and overlaps at common borders may be; None for a twentieth of a short edge, 0.2 at most."""
     rfc7946: bool = False
     overwrite: bool = False
+    project: Path | None = None
+    """A QGIS project that shows the layers."""
 
 
 @dataclass(slots=True)
@@ -90,8 +93,7 @@ def merge(request: MergeRequest, tell: Callable[[int, int], None] = lambda _done
     """
     started = time.perf_counter()
     out = request.out
-    driver_of(out)
-    check_target(out, overwrite=request.overwrite, inputs=request.inputs)
+    _check_request(request)
     report = MergeReport([str(path) for path in request.inputs], str(out))
     steps = len(request.inputs) + 2
     maps: list[InputMap] = []
@@ -121,7 +123,8 @@ def merge(request: MergeRequest, tell: Callable[[int, int], None] = lambda _done
     report.joined = int((np.bincount(joined.whole, minlength=len(joined.values)) > 1).sum())
     chosen = sorted(classes.values(), key=lambda entry: entry.value)
     wanted = WantedLayers(chosen, _attributes(maps, grid, report.warnings), request.rfc7946)
-    with published(out, overwrite=request.overwrite) as path:
+    with Publication(overwrite=request.overwrite) as publication:
+        path = publication.add(out)
         written = write_layers(path, wanted, [polygons], grid, _provenance(maps, tolerance_m))
         report.layers = tallied(chosen, written)
         if lines is not None and driver_of(out) == "GPKG":
@@ -130,12 +133,24 @@ def merge(request: MergeRequest, tell: Callable[[int, int], None] = lambda _done
             report.layers.append({"name": LAYER, "class": "road", "features": len(lines.geometry), "length_m": total})
         elif lines is not None:
             report.warnings.append(f"{out}: has room for polygons only, so {LAYER} is left out; write .gpkg to keep it")
+        if request.project is not None:
+            shown = merged_project(request, chosen, polygons, grid.crs, lines=lines is not None)
+            publish_project(publication, request.project, shown)
     report.warnings += written.notes
     report.seconds["write"] = time.perf_counter() - started - sum(report.seconds.values())
     report.seconds["total"] = time.perf_counter() - started
     report.seconds = {name: round(value, 3) for name, value in report.seconds.items()}
     tell(steps, steps)
     return report
+
+
+def _check_request(request: MergeRequest) -> None:
+    """Refuse before any work what could not be written in the end; raises UsageError and OutputError."""
+    driver_of(request.out)
+    check_target(request.out, overwrite=request.overwrite, inputs=request.inputs)
+    if request.project is not None:
+        check_project(request.project, [request.out])
+        check_target(request.project, overwrite=request.overwrite, inputs=request.inputs)
 
 
 def _distinct(inputs: Sequence[Path], notes: list[str]) -> list[Path]:

@@ -22,25 +22,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
-    """Where results go; at least one of the four files."""
+    """Where results go; at least one of the first four files."""
 
     layers: Path | None = None
     raster: Path | None = None
     raster_final: Path | None = None
     confidence: Path | None = None
+    project: Path | None = None
+    """A QGIS project that shows the others."""
     overwrite: bool = False
     rfc7946: bool = False
     creation: Mapping[str, str] = field(default_factory=dict)
     """GDAL creation options of the rasters."""
 
     def __post_init__(self) -> None:
-        if not self.paths:
-            raise UsageError("nothing to write: give at least one of --out, --raster, --raster-final, --confidence")
+        if not self.results:
+            only = f"{self.project}: a project shows other results" if self.project else "nothing to write"
+            raise UsageError(f"{only}: give at least one of --out, --raster, --raster-final, --confidence")
+
+    @property
+    def results(self) -> list[Path]:
+        """Every file of results that will be written."""
+        return [path for path in (self.layers, self.raster, self.raster_final, self.confidence) if path is not None]
 
     @property
     def paths(self) -> list[Path]:
         """Every file that will be written."""
-        return [path for path in (self.layers, self.raster, self.raster_final, self.confidence) if path is not None]
+        return [*self.results, self.project] if self.project is not None else self.results
 
     @property
     def has_rasters(self) -> bool:

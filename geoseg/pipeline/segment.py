@@ -16,8 +16,9 @@ from geoseg.pipeline.ahead import Ahead
 from geoseg.pipeline.centerlines import check_centerlines
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.honesty import Impression
-from geoseg.pipeline.outputs import RasterSinks, check_outputs
+from geoseg.pipeline.outputs import RasterSinks, check_outputs, chosen_classes
 from geoseg.pipeline.plan import make_plan, opened
+from geoseg.pipeline.qgis_project import check_project, publish_project, segment_project
 from geoseg.pipeline.request import SegmentReport
 from geoseg.pipeline.warm import Warm
 from geoseg.scene.georeference import short_name
@@ -80,6 +81,10 @@ def segment(
             write_traced([to_trace], request, model.card.legend, publication, report)
         else:
             deque(rows, maxlen=0)
+        if output.project is not None:
+            chosen = chosen_classes(request.vectors, model.card.legend)
+            shown_map = segment_project(request, scene, model.card, chosen, plan.scene.grid)
+            publish_project(publication, output.project, shown_map)
         run.conclude()
         if output.traced and run.impression.empty:
             report.warnings.append(f"{report.scene}: every pixel is nodata, so the layers are empty")
@@ -91,6 +96,8 @@ def check_request(request: SegmentRequest) -> None:
     output, scene = request.output, request.scene
     if request.vectors.centerlines:
         check_centerlines(output.layers)
+    if output.project is not None:
+        check_project(output.project, output.results)
     inputs: list[str | Path] = [model_path(request.model), *([request.reading.aoi] if request.reading.aoi else [])]
     inputs += [tile.path for tile in scene.tiles] if isinstance(scene, Mosaic) else [scene]
     for path in output.paths:

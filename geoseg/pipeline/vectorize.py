@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import geoseg
 from geoseg.layers.features import WantedLayers
-from geoseg.layers.publish import check_target, published
+from geoseg.layers.publish import Publication, check_target
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.accounts import tallied, timed
 from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines, write_centerlines
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
+from geoseg.pipeline.qgis_project import check_project, publish_project, vectorize_project
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.traced import traced, tracing
 from geoseg.scene.georeference import short_name
@@ -45,6 +46,8 @@ class VectorizeRequest:
     rfc7946: bool = False
     threads: int | None = None
     """Belts of rows traced at once; None for the number of processors."""
+    project: Path | None = None
+    """A QGIS project that shows the layers and the raster."""
     overwrite: bool = False
 
 
@@ -84,6 +87,9 @@ def vectorize(
     if request.vectors.centerlines:
         check_centerlines(out)
     check_target(out, overwrite=request.overwrite, inputs=inputs)
+    if request.project is not None:
+        check_project(request.project, [out])
+        check_target(request.project, overwrite=request.overwrite, inputs=inputs)
     seconds = dict.fromkeys(("read", "vector", "write", "total"), 0.0)
     with class_raster(request.raster, src_crs=request.src_crs, legend=request.legend) as raster:
         grid = raster.grid
@@ -111,10 +117,14 @@ def vectorize(
             rows = told(rows, lambda row: tell(grid.height + row, total))
             polygons = traced(rows, grid, raster.legend, how, lines)
             began = time.perf_counter()
-            with published(out, overwrite=request.overwrite) as path:
+            with Publication(overwrite=request.overwrite) as publication:
+                path = publication.add(out)
                 polygons = timed(polygons, seconds, "vector")
                 written = write_layers(path, wanted, polygons, grid, provenance)
                 extra = [write_centerlines(path, [lines], grid.crs)] if lines else []
+                if request.project is not None:
+                    shown_map = vectorize_project(request, raster.legend, chosen, grid)
+                    publish_project(publication, request.project, shown_map)
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
     if raster.empty:

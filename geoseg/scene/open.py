@@ -64,12 +64,12 @@ def open_raster(
     """
     name = str(path)
     settings: dict[str, str] = {}
-    if _is_remote(name) and allow_network:
+    if is_remote(name) and allow_network:
         gdal_guard.allow_network()
         # A server has no folders to list; asking for one costs a request for every possible side file.
         settings, source, drivers = (
             {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"},
-            _remote_source(name),
+            remote_source(name),
             DRIVERS,
         )
     else:
@@ -101,7 +101,7 @@ def check_file(path: str | Path) -> Path:
         raise InputError(f"{shown!r}: is not a file name; give the path of an image file")
     if name.lstrip().startswith(("<", "{")):
         raise InputError(f"{shown}: is a text, not a file name; give the path of an image file")
-    if _is_remote(name):
+    if is_remote(name):
         address = _without_secrets(shown)
         raise InputError(f"{address}: is an address, not a local file; download it first, or add --allow-network")
     local = Path(name)
@@ -123,7 +123,7 @@ def check_file(path: str | Path) -> Path:
 
 def shown(path: str | Path) -> str:
     """Return a path as people may see it: an address without user names, passwords and keys."""
-    return _without_secrets(str(path)) if _is_remote(str(path)) else str(path)
+    return _without_secrets(str(path)) if is_remote(str(path)) else str(path)
 
 
 def read_head(name: str, local: Path, size: int = 4096) -> bytes:
@@ -139,7 +139,8 @@ def read_head(name: str, local: Path, size: int = 4096) -> bytes:
         raise InputError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _is_remote(name: str) -> bool:
+def is_remote(name: str) -> bool:
+    """Tell whether a name is an address, or a name of GDAL's for one."""
     return name.lstrip().startswith("/vsi") or re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]+://", name) is not None
 
 
@@ -148,7 +149,8 @@ def _without_secrets(address: str) -> str:
     return re.sub(r"//[^/@]*@", "//", address.split("?", 1)[0])
 
 
-def _remote_source(name: str) -> str:
+def remote_source(name: str) -> str:
+    """Return the name by which GDAL opens an address; raises InputError where it is of no known kind."""
     for scheme, folder in _REMOTE.items():
         if name.lower().startswith(scheme):
             return folder + name[len(scheme) :]
