@@ -31,9 +31,8 @@ VERBS = {
     "train": "Train the U-Net on labelled images, or fine-tune a model.",
     "evaluate": "Compare a predicted map with a reference.",
     "compare": "Train U-Net and a plain CNN under three losses, as a 2022 paper did.",
-    "qgis": "Work with QGIS: styles as files.",
     "model": "List and describe models, and exchange them with other programs.",
-    "qgis": "Work with QGIS: the plugin for its Processing toolbox.",
+    "qgis": "Work with QGIS: the plugin for its Processing toolbox, and styles as files.",
     "demo": "Render a made-up aerial scene with its true map.",
 }
 
