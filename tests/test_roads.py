@@ -729,3 +729,17 @@ def test_lines_are_cut_along_a_border():
     assert sorted(cut.length_m) == pytest.approx([30, 50], abs=0.1)
     assert cut.width_m == pytest.approx(8, rel=0.1)
     np.testing.assert_allclose(shapely.length(cut.geometry), cut.length_m)
+
+
+@pytest.mark.parametrize("sides", [(1.0006, 0.9993), (0.9993, 1.0006), (0.9, 1.0), (1.0, 0.9), (0.7, 0.7), (1.1, 1.1)])
+@pytest.mark.parametrize("across", [10, 12, 14, 17, 25])
+def test_roads_are_as_wide_on_any_pixel(sides, across):
+    """Pixels of geographic CRSs are hardly ever square on the ground."""
+    classes = np.full((260, 300), 5, np.uint8)
+    classes[100 : 100 + across] = ROAD
+    for place in (classes, np.ascontiguousarray(classes.T)):
+        x, y = sides
+        grid = Grid(UTM.to_wkt(version="WKT2_2019"), Affine(x, 0, 300_000, 0, -y, 2_800_000), *place.shape)
+        lines = traced(place, grid=grid)
+        side = y if place is classes else x
+        assert lines.width_m.tolist() == pytest.approx([across * side], abs=0.1)

@@ -75,8 +75,10 @@ def _without_medians(mask: NDArray[np.bool_], scale: Scale) -> tuple[NDArray[np.
     cores = far > radius
     if not cores.any():
         return mask, far
-    grown = distances(~cores, scale) <= radius + gap  # carriageways, and around them
-    strips = (distances(grown, scale) > gap) & ~mask
+    reach = radius + gap
+    joined = distances(distances(~cores, scale) <= reach, scale) > reach
+    # A pixel beside a carriageway is as far from its core as the core is from it: more than the radius, never less.
+    strips = (distances(~joined, scale) <= radius) & ~mask
     if not strips.any():
         return mask, far
     mask = np.asarray(mask | strips)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BELT = 1024
 """Working rows of a belt."""
 _WINDOW = 1024  # working columns thinned at once
-_AROUND = 192  # working pixels around a window; see `surface.WIDEST`
+_AROUND = 208  # working pixels around a window; see `surface.WIDEST`
 
 
 @dataclass(frozen=True, slots=True)
