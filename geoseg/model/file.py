@@ -14,8 +14,9 @@ import numpy as np
 
 from geoseg.errors import ModelError
 from geoseg.model.foreign.mlm import read_item
-from geoseg.model.foreign.onnx_file import read_onnx
-from geoseg.model.foreign.refusals import refuse
+from geoseg.model.foreign.mlm_description import is_item
+from geoseg.model.foreign.onnx_file import read_object, read_onnx
+from geoseg.model.foreign.refusals import IMPORTED, refuse
 from geoseg.model.safetensors_file import read_safetensors, save_model
 from geoseg.model.weights import Model, check_weights
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
     from geoseg.model.network import NetworkSpec
 
-__all__ = ["BUNDLED", "Model", "folded", "load_card", "load_model", "model_path", "save_model"]
+__all__ = ["BUNDLED", "Model", "folded", "is_model", "load_card", "load_model", "model_path", "save_model"]
 
 BUNDLED = "default"
 """The name under which the model inside the package is known."""
@@ -38,6 +39,19 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     if os.fspath(name) == BUNDLED:
         return Path(str(resources.files("geoseg.model").joinpath("default.safetensors")))
     return Path(name)
+
+
+def is_model(name: str) -> bool:
+    """Return whether a name is that of a model; a ``.json`` is one only where it is a STAC item of a model."""
+    path = Path(name)
+    if name == BUNDLED or path.suffix.lower() in (".safetensors", ".onnx", *IMPORTED):
+        return True
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    try:
+        return is_item(read_object(path))
+    except ModelError:
+        return False
 
 
 def load_card(name: str | os.PathLike[str]) -> ModelCard:
