@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
-_NO_LAYER = {"background", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
+_NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
 _SYNONYMS = {
     "house": "building",
     "houses": "building",
@@ -63,21 +63,26 @@ def legend_of_names(names: Sequence[str], colors: Sequence[str | None] | None = 
         colors: per name, #RRGGBB or None.
 
     Raises:
-        UsageError: there are none, too many, or two are the same.
+        UsageError: there are too few or too many.
     """
     if not 2 <= len(names) <= 254:
         raise UsageError(f"{len(names)} classes are named; a legend has 2 to 254")
-    classes = []
+    classes: list[MapClass] = []
     for value, name in enumerate(names, 1):
-        color = colors[value - 1] if colors else None
-        if is_background(name):
-            plain = name.strip(" _-").casefold()
-            classes.append(MapClass(value, plain, None, color or _GREY, _GREY))
-            continue
-        entry = foreign_class(value, name, color)
-        known = _SYNONYMS.get(name.strip().casefold())
-        twin = next((other for other in DEFAULT_LEGEND if other.name == known), None)
-        if twin is not None:  # its own name, the style and smallest area of what it means
-            entry = replace(entry, style=twin.style, color=color or twin.color, min_area_m2=twin.min_area_m2)
+        entry = _named(value, name, colors[value - 1] if colors else None)
+        if any(entry.name == other.name or entry.layer == other.layer is not None for other in classes):
+            entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
         classes.append(entry)
     return Legend(tuple(classes))
+
+
+def _named(value: int, name: str, color: str | None) -> MapClass:
+    if is_background(name):
+        return MapClass(value, name.strip(" _-").casefold(), None, color or _GREY, _GREY)
+    entry = foreign_class(value, name, color)
+    known = _SYNONYMS.get(name.strip().casefold())
+    twin = next((other for other in DEFAULT_LEGEND if other.name == known), None)
+    if twin is None:
+        return entry
+    # Its own name, the style and smallest area of what it means.
+    return replace(entry, style=twin.style, color=color or twin.color, min_area_m2=twin.min_area_m2)

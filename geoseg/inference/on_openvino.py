@@ -17,6 +17,7 @@ from geoseg.openvino_guard import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from geoseg.inference.network import Precision, RunsOn, WindowShape
@@ -80,7 +81,9 @@ class OpenVINONetwork:
         request.infer([np.ascontiguousarray(pixels, self._dtype)[None]], share_inputs=True)
         answers = [output.data for output in request.output_tensors]
         if self._foreign and not np.isfinite(answers.pop()):
-            raise ModelError(f"model {self._name}: answers with NaN or infinity; its weights or its input range are wrong")
+            raise ModelError(
+                f"model {self._name}: answers with NaN or infinity; its weights or its input range are wrong"
+            )
         return [answer[0] for answer in answers]
 
 

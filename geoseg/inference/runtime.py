@@ -54,7 +54,9 @@ def _build_graph(model: Model, shape: WindowShape, runs_on: RunsOn) -> Network:
     try:
         from geoseg.inference.on_openvino import OpenVINONetwork
     except ImportError as wrong:
-        raise ModelError(f"model {name}: ONNX graphs run on OpenVINO, which is not installed: pip install openvino") from wrong
+        raise ModelError(
+            f"model {name}: ONNX graphs run on OpenVINO, which is not installed: pip install openvino"
+        ) from wrong
     return OpenVINONetwork(model, shape, runs_on)
 
 

@@ -113,12 +113,7 @@ def choose_blend(wanted: WindowRequest, sees: Sight) -> tuple[Blend, int]:
     radius, stride = sees.radius, sees.stride
     if wanted.overlap is not None and (wanted.overlap < 0 or wanted.overlap % (2 * stride)):
         raise UsageError(f"--overlap: {wanted.overlap} is not a multiple of {2 * stride}, twice the network's stride")
-    window = wanted.window
-    if sees.tile is not None:
-        if window is not None and sees.tile != (window, window):
-            tile = f"{sees.tile[0]} x {sees.tile[1]}"
-            raise UsageError(f"--window: this model takes tiles of {tile} pixels and nothing else; leave --window away")
-        window = min(sees.tile)
+    window = _window(wanted, sees)
     exact_halo = -(-radius // stride) * stride
     halo = exact_halo if wanted.overlap is None else wanted.overlap // 2
     fits = halo >= radius > 0 and (window is None or window >= 2 * halo + stride)
@@ -137,14 +132,31 @@ def choose_blend(wanted: WindowRequest, sees: Sight) -> tuple[Blend, int]:
         need = f"--overlap of at least {2 * exact_halo} and a --window of at least {2 * least + stride}"
         raise UsageError(f"--blend exact: this model needs an {need}; or use --blend crop or taper")
     if blend != "exact" and wanted.overlap is None:
-        halo = -(-TAPER_HALO // stride) * stride
-        if sees.tile is not None:
-            halo = min(halo, max(stride, min(sees.tile) // 8 // stride * stride))
-        if sees.halo is not None:
-            halo = sees.halo
-        if window is not None:  # a small window still leaves a core
-            halo = min(halo, max(0, (window - stride) // (2 * stride) * stride))
+        halo = _usual_halo(sees, window)
     return blend, halo
+
+
+def _window(wanted: WindowRequest, sees: Sight) -> int | None:
+    """Return the pixels read per window, None where that is free; refuse another size than the network's own."""
+    if sees.tile is None:
+        return wanted.window
+    if wanted.window is not None and sees.tile != (wanted.window, wanted.window):
+        tile = f"{sees.tile[0]} x {sees.tile[1]}"
+        raise UsageError(f"--window: this model takes tiles of {tile} pixels and nothing else; leave --window away")
+    return min(sees.tile)
+
+
+def _usual_halo(sees: Sight, window: int | None) -> int:
+    """Return the halo where none is asked for."""
+    stride = sees.stride
+    halo = -(-TAPER_HALO // stride) * stride
+    if sees.tile is not None:
+        halo = min(halo, max(stride, min(sees.tile) // 8 // stride * stride))
+    if sees.halo is not None:
+        halo = sees.halo
+    if window is not None:  # a small window still leaves a core
+        halo = min(halo, max(0, (window - stride) // (2 * stride) * stride))
+    return halo
 
 
 def plan_windows(shape: tuple[int, int], area: Window, wanted: WindowRequest, sees: Sight) -> WindowPlan:

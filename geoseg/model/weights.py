@@ -48,7 +48,9 @@ def check_weights(path: str | os.PathLike[str], model: Model) -> None:
 
 def _check_graph(path: str | os.PathLike[str], model: Model) -> None:
     if set(model.weights) != {GRAPH}:
-        raise ModelError(f"{path}: holds the tensors {sorted(model.weights)[:3]}, the card's network is one graph, {GRAPH}")
+        raise ModelError(
+            f"{path}: holds the tensors {sorted(model.weights)[:3]}, the card's network is one graph, {GRAPH}"
+        )
     graph = model.weights[GRAPH]
     if graph.dtype != np.uint8 or graph.ndim != 1 or not 0 < graph.size <= MAX_BYTES:
         raise ModelError(f"{path}: the tensor {GRAPH} is {graph.dtype} of shape {graph.shape}, not the bytes of a file")

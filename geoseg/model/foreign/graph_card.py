@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from geoseg.class_names import is_background, legend_of_names
@@ -103,9 +104,10 @@ def complete(path: Path, told: Description, bands: int) -> None:
         nouns = {"--classes": "classes", "--resolution-m": "ground pixel", "--bands": "bands"}
         nouns |= {"--value-range": "range of pixel values", "--input-range": "range these are scaled to"}
         lacks = ", ".join(nouns[flag.split()[0]] for flag in missing)
+        flags = " ".join([*missing, "--out", f"{shlex.quote(path.stem)}.safetensors"])
         raise ModelError(
             f"{path}: its {lacks} are not known; say what they are, such as: "
-            f"geoseg model import {path.name} {' '.join(missing)} --out {path.stem}.safetensors"
+            f"geoseg model import {shlex.quote(str(path))} {flags}"
         )
     if told.bands is not None and len(told.bands) != bands:
         raise ModelError(f"{path}: takes {bands} bands, not the {len(told.bands)} that are named")
@@ -117,11 +119,11 @@ def _classes(told: Description, channels: int, answers: Answers) -> tuple[tuple[
     if channels == 1 and answers == "logits":  # a softmax of one is always one
         answers = "sigmoid"
     where = list(range(channels))
+    alone = answers == "sigmoid" or (answers == "probabilities" and channels == 1)
     if len(names) == channels + 1 and any(map(is_background, names)):
         where.insert(next(i for i, name in enumerate(names) if is_background(name)), NONE_OF_THEM)
-    elif len(names) == channels and answers != "logits" and (channels == 1 or answers == "sigmoid"):
-        if not any(map(is_background, names)):
-            names, where = [*names, "background"], [*where, NONE_OF_THEM]
+    elif alone and len(names) == channels and not any(map(is_background, names)):
+        names, where = [*names, "background"], [*where, NONE_OF_THEM]
     if len(names) != len(where):
         raise ModelError(
             f"its output has {channels} channels and {len(names)} classes are named; name one each, "

@@ -48,8 +48,8 @@ def read_content(path: Path) -> tuple[bytes, OnnxFile]:
         return content, read_proto(content)
     except ExternalDataError as wrong:
         raise ModelError(
-            f"{path}: keeps weights in another file; write one file with onnx.save(onnx.load({path.name!r}), 'one.onnx'), "
-            "or export with external_data=False"
+            f"{path}: keeps weights in another file; write one file with "
+            f"onnx.save(onnx.load({path.name!r}), 'one.onnx'), or export with external_data=False"
         ) from wrong
     except WireError as wrong:
         raise ModelError(f"{path}: is damaged or not an ONNX file ({wrong})") from wrong
@@ -75,7 +75,9 @@ def facts_of(path: Path, content: bytes, proto: OnnxFile, *, bands: int | None, 
             raise ModelError(f"{path}: has {value}, expected float32 of (n, bands or classes, height, width)")
     sides = given.shape or (None, None, None, None)
     if sides[0] not in (None, 1):
-        raise ModelError(f"{path}: is bound to {sides[0]} images at a time; export it with one, or with a dynamic batch")
+        raise ModelError(
+            f"{path}: is bound to {sides[0]} images at a time; export it with one, or with a dynamic batch"
+        )
     count = sides[1] or bands
     if count is None:
         raise ModelError(f"{path}: does not say how many bands it takes; name them: geoseg model import --bands ...")
@@ -106,7 +108,9 @@ def open_graph(path: Path | str, content: bytes) -> Any:
     try:
         openvino, _ = import_openvino()
     except ImportError as wrong:
-        raise ModelError(f"{path}: ONNX graphs run on OpenVINO, which is not installed: pip install openvino") from wrong
+        raise ModelError(
+            f"{path}: ONNX graphs run on OpenVINO, which is not installed: pip install openvino"
+        ) from wrong
     try:
         return openvino.Core().read_model(content)
     except RuntimeError as wrong:

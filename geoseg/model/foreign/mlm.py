@@ -57,7 +57,9 @@ def local_asset(path: Path, item: dict[str, Any]) -> Path:
     """Return the file of an item's model, in the item's folder or below; raises ModelError."""
     assets = item.get("assets")
     found = [entry for entry in assets.values() if isinstance(entry, dict)] if isinstance(assets, dict) else []
-    models = [entry for entry in found if "mlm:model" in (entry.get("roles") or []) and isinstance(entry.get("href"), str)]
+    models = [
+        entry for entry in found if "mlm:model" in (entry.get("roles") or []) and isinstance(entry.get("href"), str)
+    ]
     if not models:
         raise ModelError(f"{path}: has no asset with the role mlm:model, so there is nothing to run")
     models.sort(key=lambda entry: PurePosixPath(urlsplit(entry["href"]).path).suffix.lower() not in _READABLE)

@@ -84,9 +84,7 @@ def _classes(leaving: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[
 
 def _scaling(
     entering: Mapping[str, Any], item: Mapping[str, Any], bands: int
-) -> tuple[
-    tuple[float, float] | None, tuple[float, float] | None, tuple[float, ...] | None, tuple[float, ...] | None
-]:
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
     """Return value range, input range, mean and deviation; the last two in units of the pixel values."""
     if entering.get("pre_processing_function"):
         raise ModelError("it asks for code of its own before the network (pre_processing_function), which is not run")
@@ -99,14 +97,16 @@ def _scaling(
         raise ModelError(f"it scales {len(lines)} of {bands} bands")
     known = {(low, high) for _, _, low, high in lines if low is not None and high is not None}
     if len(known) == 1:
-        (limits,) = known  # type: ignore[assignment]
+        (limits,) = known
     return limits, limits, tuple(shift for shift, _, _, _ in lines), tuple(scale for _, scale, _, _ in lines)
 
 
 def _line(step: Any) -> tuple[float, float, float | None, float | None]:
     """Return what is subtracted, what is divided by after that, and the ends of the values where a step has them."""
     kind = None if step is None else step.get("type")
-    low, high = (None if step is None or step.get(key) is None else _number(step[key]) for key in ("minimum", "maximum"))
+    low, high = (
+        None if step is None or step.get(key) is None else _number(step[key]) for key in ("minimum", "maximum")
+    )
     if kind is None:
         return 0.0, 1.0, None, None
     if kind == "z-score":

@@ -102,4 +102,3 @@ def _ours(path: Path, content: bytes, proto: OnnxFile, text: str) -> Model:
 
 def _last(proto: OnnxFile) -> Answers:
     return "probabilities" if proto.last in ("Softmax", "Sigmoid") else "logits"
-

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLOAT = 1
-KINDS = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+KINDS = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+}
 _METADATA = 14
 _EXTERNAL = 1
 _DEEPEST = 32

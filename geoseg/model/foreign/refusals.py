@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def refuse(name: str, path: Path, *, missing: str = "", importing: bool = False)
                 return
             raise ModelError(
                 f"{path}: is a folder of segmentation_models_pytorch; import it first: "
-                f"geoseg model import {path.name} --out {path.name}.safetensors"
+                f"geoseg model import {shlex.quote(str(path))} --out {shlex.quote(path.name)}.safetensors"
             )
         raise ModelError(f"{path}: is a folder, expected a model file (.safetensors, .onnx)")
     if not path.is_file():
@@ -54,7 +55,7 @@ def refuse(name: str, path: Path, *, missing: str = "", importing: bool = False)
             return
         raise ModelError(
             f"{path}: is a PyTorch checkpoint, which is opened only to be imported: "
-            f"geoseg model import {path.name} --out {path.stem}.safetensors"
+            f"geoseg model import {shlex.quote(str(path))} --out {shlex.quote(path.stem)}.safetensors"
         )
     raise ModelError(f"{path}: {_SENTENCES.get(what, _SENTENCES['unknown'])}")
 
@@ -75,6 +76,22 @@ _SENTENCES = {
 }
 
 
+_ENDINGS = {
+    **dict.fromkeys((".dlpk", ".emd"), "dlpk"),
+    ".xml": "openvino",
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), "keras"),
+    **dict.fromkeys((".pb", ".tflite"), "tensorflow"),
+}
+_IN_ZIP = (
+    ("dlpk", r".*\.emd"),
+    ("exported", r"(.*/)?archive_format"),
+    ("torchscript", r"[^/]*/?(constants\.pkl|code/.*)"),
+    ("checkpoint", r"[^/]*/?data\.pkl"),
+    ("keras", r"model\.weights\.h5"),
+)
+"""What names inside of an archive say, the first that is found."""
+
+
 def _kind(path: Path) -> str:
     """Return what a file is; nothing of it is unpacked."""
     ending = path.suffix.lower()
@@ -83,36 +100,19 @@ def _kind(path: Path) -> str:
             head = file.read(16)
     except OSError:
         return "unknown"
-    if ending in (".dlpk", ".emd", ".esriaddin"):
-        return "dlpk"
-    if ending == ".xml":
-        return "openvino"
+    if ending in _ENDINGS:
+        return _ENDINGS[ending]
     if head.startswith(b"PK\x03\x04"):
-        return _kind_of_zip(path, ending)
-    if head.startswith(b"\x89HDF\r\n") or ending in (".h5", ".hdf5", ".keras"):
-        return "keras"
-    if ending in (".pb", ".tflite"):
-        return "tensorflow"
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "exported" if ending == ".pt2" else _kind_of_zip(path)
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return "checkpoint" if ending in IMPORTED else "pickle"
-    return "unknown"
+    return "keras" if head.startswith(b"\x89HDF\r\n") else "unknown"
 
 
-def _kind_of_zip(path: Path, ending: str) -> str:
+def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return "unknown"
-    if any(name.endswith(".emd") for name in names):
-        return "dlpk"
-    if ending == ".pt2" or any(name.endswith("archive_format") for name in names):
-        return "exported"
-    inner = {name.partition("/")[2] for name in names}
-    if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
-        return "torchscript"
-    if "data.pkl" in inner:
-        return "checkpoint"
-    if "model.weights.h5" in names:
-        return "keras"
-    return "unknown"
+    return next((kind for kind, like in _IN_ZIP if any(re.fullmatch(like, name) for name in names)), "unknown")
