@@ -120,7 +120,7 @@ def _normalized(pixels: Any, card: ModelCard) -> Any:
 
 def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
     """Return the node of class scores (1, classes, core height, core width) for the normalized pixels ``x``."""
-    spec = model.card.our_network()
+    spec = model.card.our_network("built anew; use --to onnx")
     tensors = folded(spec, model.weights)
     margins = decoder_margins(spec, shape.halo)
     halo = shape.halo // spec.patch

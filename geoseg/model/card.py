@@ -93,13 +93,17 @@ class ModelCard:
         """Height and width of the only windows the network takes; None where they may have any size."""
         return self.network.tile if isinstance(self.network, GraphSpec) else None
 
-    def our_network(self) -> NetworkSpec:
-        """Return the shape of a network of ours; raises ModelError for a graph, which can be run and not trained."""
+    def our_network(self, wanted: str = "trained or rebuilt") -> NetworkSpec:
+        """Return the shape of a network of ours.
+
+        Args:
+            wanted: what it is wanted for, as it ends "cannot be ...".
+
+        Raises:
+            ModelError: it is somebody else's graph, which runs as it is.
+        """
         if isinstance(self.network, GraphSpec):
-            raise ModelError(
-                f"model {self.name}: is an ONNX graph, which can be run but not trained further; "
-                "begin with --init default or a model that geoseg trained"
-            )
+            raise ModelError(f"model {self.name}: is an ONNX graph, which runs as it is but cannot be {wanted}")
         return self.network
 
     @property
