@@ -13,6 +13,8 @@ from geoseg.model.weights import GRAPH
 from geoseg.openvino_guard import import_openvino
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from geoseg.inference.network import WindowShape
     from geoseg.model.file import Model
 
@@ -34,30 +36,30 @@ def foreign_probabilities(x: Any, model: Model, shape: WindowShape) -> tuple[Any
     """
     spec = model.card.network
     assert isinstance(spec, GraphSpec)  # noqa: S101 - others are built, not opened
-    scores = _scores(x, model, spec, shape)
+    scores, count = _scores(x, model, spec, shape)
     if shape.halo:
         start, stop = [shape.halo] * 2, [shape.height - shape.halo, shape.width - shape.halo]
         scores = ops.slice(scores, *(np.array(part, np.int64) for part in (start, stop, [1, 1], [2, 3])))
     if spec.answers == "sigmoid":
         scores = ops.sigmoid(scores)
     if spec.answers == "logits":
-        logits = _gathered(scores, spec.channels)
+        logits = _picked(scores, spec.channels, count)
         if model.card.temperature != 1:
             logits = ops.multiply(logits, np.float32(1 / model.card.temperature))
         return ops.softmax(logits, 1), logits
     named = [channel for channel in spec.channels if channel != NONE_OF_THEM]
-    scores = _gathered(scores, named)
+    scores = _picked(scores, named, count)
     if NONE_OF_THEM in spec.channels:  # as likely as the likeliest of the others is not
         likeliest = ops.reduce_max(scores, np.array([1], np.int32), keep_dims=True)
         scores = ops.concat([scores, ops.subtract(np.float32(1), likeliest)], 1)
         order = [*named, NONE_OF_THEM]
-        scores = _gathered(scores, [order.index(channel) for channel in spec.channels])
+        scores = _picked(scores, [order.index(channel) for channel in spec.channels], len(order))
     total = ops.maximum(ops.reduce_sum(scores, np.array([1], np.int32), keep_dims=True), _LEAST)
     return ops.divide(scores, total), scores
 
 
-def _scores(x: Any, model: Model, spec: GraphSpec, shape: WindowShape) -> Any:
-    """Return the output of the graph for ``x``."""
+def _scores(x: Any, model: Model, spec: GraphSpec, shape: WindowShape) -> tuple[Any, int]:
+    """Return the output of the graph for ``x``, and its channels."""
     network = open_graph(f"model {model.card.name}", model.weights[GRAPH].tobytes())
     size = shape.height, shape.width
     found = answered(network, spec.bands, size)
@@ -69,9 +71,11 @@ def _scores(x: Any, model: Model, spec: GraphSpec, shape: WindowShape) -> Any:
     entrance, exit_ = network.get_parameters()[0], network.get_results()[0].input_value(0)
     kind = entrance.get_element_type().get_type_name()
     entrance.output(0).replace((x if kind == "f32" else ops.convert(x, kind)).output(0))
-    return ops.convert(exit_, "f32")
+    return ops.convert(exit_, "f32"), found[0]
 
 
-def _gathered(node: Any, channels: Any) -> Any:
-    """Return channels in an order of their own."""
+def _picked(node: Any, channels: Sequence[int], count: int) -> Any:
+    """Return channels of ``count`` in an order of their own."""
+    if list(channels) == list(range(count)):
+        return node
     return ops.gather(node, np.array(channels, np.int64), np.int64(1))

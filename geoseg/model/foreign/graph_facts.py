@@ -83,6 +83,8 @@ def facts_of(path: Path, content: bytes, proto: OnnxFile, *, bands: int | None, 
         raise ModelError(f"{path}: does not say how many bands it takes; name them: geoseg model import --bands ...")
     if sides[1] and bands and sides[1] != bands:
         raise ModelError(f"{path}: takes {sides[1]} bands, not the {bands} that are named")
+    if stride is not None and not 1 <= stride <= 1024:
+        raise ModelError(f"{path}: a stride of {stride} pixels is out of range (1–1024)")
     network = open_graph(path, content)
     if sides[2] or sides[3]:
         tile = (sides[2] or sides[3] or 0, sides[3] or sides[2] or 0)
@@ -92,7 +94,7 @@ def facts_of(path: Path, content: bytes, proto: OnnxFile, *, bands: int | None, 
         return GraphFacts(count, found[0], tile, stride or math.gcd(32, *tile))
     tries = (stride,) if stride else _STRIDES
     for step in tries:
-        size = 4 * step, 6 * step
+        size = 3 * step, 5 * step  # odd multiples: what only fits twice the stride fails here
         found = answered(network, count, size)
         if found is not None and found[1] == size:
             return GraphFacts(count, found[0], None, step)
