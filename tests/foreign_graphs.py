@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
+import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from scipy.ndimage import gaussian_filter
+
+from geoseg.errors import ModelError
+from geoseg.model.file import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +111,34 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     """Return probabilities over the first axis."""
     power = np.exp(scores - scores.max(0))
     return power / power.sum(0)
+
+
+TOLD = {"resolution_m": 1.0, "value_range": [0, 255], "input_range": [0, 1]}
+FOUR = {**TOLD, "classes": ["background", "building", "meadow", "water"], "bands": ["nir", "red"]}
+DEEPNESS = {
+    "model_type": "Segmentor",
+    "class_names": {0: "_background_", 1: "road", 2: "tree"},
+    "resolution": 100.0,
+    "tile_size": 128,
+    "tiles_overlap": 25,
+    "standardization_mean": [0.4, 0.5, 0.6],
+    "standardization_std": [0.2, 0.25, 0.3],
+}
+
+
+def blurred(bands: int, height: int, width: int, seed: int = 5) -> np.ndarray:
+    """Return smooth random bytes (bands, height, width)."""
+    noise = np.random.default_rng(seed).normal(size=(bands, height, width))
+    smooth = np.stack([gaussian_filter(band, 3) for band in noise])
+    low, high = smooth.min(), smooth.max()
+    return np.rint((smooth - low) / (high - low) * 255).astype(np.uint8)
+
+
+def refusal(path, read=load_model):
+    """Return the one sentence with which a file is refused."""
+    with pytest.raises(ModelError) as refused:
+        read(path)
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{path}: "), sentence
+    assert "\n" not in sentence
+    return sentence

@@ -79,9 +79,10 @@ def command(path: str, out: str, progress: str, as_json: bool, **flags: Any) -> 
     more than what the file, or NAME.onnx.json beside it, says. Nothing in PATH is executed.
 
     \b
-    $ geoseg model import roads.onnx --classes background,road --resolution-m 0.3 --value-range 0,255 --input-range 0,1 --out roads.safetensors
+    $ geoseg model import roads.onnx --classes background,road --resolution-m 0.3 \\
+          --value-range 0,255 --input-range 0,1 --out roads.safetensors
     $ geoseg segment scene.tif --model roads.safetensors --out roads.gpkg
-    """  # noqa: D301, E501
+    """  # noqa: D301
     import json
 
     from geoseg.cli.progress import message

@@ -55,7 +55,7 @@ class OpenVINONetwork:
             graph = _graph(model, shape, answer)
             try:
                 return core.compile_model(graph, "CPU", settings)
-            except RuntimeError as wrong:
+            except Exception as wrong:
                 raise ModelError(f"model {model.card.name}: OpenVINO cannot run it ({shortly(wrong)})") from wrong
 
         self._compile: Callable[[str], Any] = compiled

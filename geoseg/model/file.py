@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import ModelError
-from geoseg.model.foreign.mlm import read_item
+from geoseg.model.foreign.mlm import local_asset, read_item
 from geoseg.model.foreign.mlm_description import is_item
-from geoseg.model.foreign.onnx_file import read_object, read_onnx
+from geoseg.model.foreign.onnx_file import read_object, read_onnx, sidecars
 from geoseg.model.foreign.refusals import IMPORTED, refuse
 from geoseg.model.safetensors_file import read_safetensors, save_model
 from geoseg.model.weights import Model, check_weights
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
     from geoseg.model.network import NetworkSpec
 
-__all__ = ["BUNDLED", "Model", "folded", "is_model", "load_card", "load_model", "model_path", "save_model"]
+__all__ = [
+    "BUNDLED",
+    "Model",
+    "folded",
+    "is_model",
+    "load_card",
+    "load_model",
+    "model_files",
+    "model_path",
+    "save_model",
+]
 
 BUNDLED = "default"
 """The name under which the model inside the package is known."""
@@ -52,6 +62,15 @@ def is_model(name: str) -> bool:
         return is_item(read_object(path))
     except ModelError:
         return False
+
+
+def model_files(name: str | os.PathLike[str]) -> list[Path]:
+    """Return the files a model is read from: when one of them changes, so may the model; raises ModelError."""
+    path = model_path(name)
+    if path.suffix == ".json":
+        path = local_asset(path, read_object(path))
+        return [model_path(name), path, *(beside for beside in sidecars(path) if beside.is_file())]
+    return [path, *(beside for beside in sidecars(path) if path.suffix == ".onnx" and beside.is_file())]
 
 
 def load_card(name: str | os.PathLike[str]) -> ModelCard:

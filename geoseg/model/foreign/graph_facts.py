@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import ModelError
-from geoseg.model.foreign.onnx_proto import ExternalDataError, OnnxFile, read_proto
+from geoseg.model.foreign.onnx_proto import ExternalDataError, OnnxFile, Value, read_proto
 from geoseg.model.foreign.wire import WireError
 from geoseg.model.graph import MAX_BYTES
 from geoseg.openvino_guard import import_openvino
@@ -68,16 +68,7 @@ def facts_of(path: Path, content: bytes, proto: OnnxFile, *, bands: int | None, 
     Raises:
         ModelError: the graph is of another kind, or OpenVINO cannot run it.
     """
-    given = _one(path, "input", proto)
-    made = _one(path, "output", proto)
-    for value in (given, made):
-        if value.kind not in _FLOATS or (value.shape is not None and len(value.shape) != 4):
-            raise ModelError(f"{path}: has {value}, expected float32 of (n, bands or classes, height, width)")
-    sides = given.shape or (None, None, None, None)
-    if sides[0] not in (None, 1):
-        raise ModelError(
-            f"{path}: is bound to {sides[0]} images at a time; export it with one, or with a dynamic batch"
-        )
+    sides = _sides(path, proto)
     count = sides[1] or bands
     if count is None:
         raise ModelError(f"{path}: does not say how many bands it takes; name them: geoseg model import --bands ...")
@@ -101,6 +92,20 @@ def facts_of(path: Path, content: bytes, proto: OnnxFile, *, bands: int | None, 
     raise _other_size(path, size, found)
 
 
+def _sides(path: Path, proto: OnnxFile) -> tuple[int | None, ...]:
+    """Return the sides of the one input, None for what varies; refuse what is no graph from images to scores."""
+    given = _one(path, "input", proto)
+    for value in (given, _one(path, "output", proto)):
+        if value.kind not in _FLOATS or (value.shape is not None and len(value.shape) != 4):
+            raise ModelError(f"{path}: has {value}, expected float32 of (n, bands or classes, height, width)")
+    sides = given.shape or (None, None, None, None)
+    if sides[0] not in (None, 1):
+        raise ModelError(
+            f"{path}: is bound to {sides[0]} images at a time; export it with one, or with a dynamic batch"
+        )
+    return sides
+
+
 def open_graph(path: Path | str, content: bytes) -> Any:
     """Return the OpenVINO model of an ONNX file's bytes, which were looked through before.
 
@@ -115,7 +120,7 @@ def open_graph(path: Path | str, content: bytes) -> Any:
         ) from wrong
     try:
         return openvino.Core().read_model(content)
-    except RuntimeError as wrong:
+    except Exception as wrong:
         raise ModelError(f"{path}: OpenVINO cannot read this graph ({shortly(wrong)})") from wrong
 
 
@@ -132,7 +137,7 @@ def answered(network: Any, bands: int, size: tuple[int, int]) -> tuple[int, tupl
         if shape.is_dynamic or len(shape.to_shape()) != 4 or shape.to_shape()[0] != 1:
             return None
         _, channels, height, width = shape.to_shape()
-    except RuntimeError:
+    except Exception:  # noqa: BLE001 - bindings raise what they like for a damaged graph
         return None
     return channels, (height, width)
 
@@ -143,7 +148,7 @@ def shortly(wrong: BaseException) -> str:
     return (lines[-1] if lines else type(wrong).__name__)[:200]
 
 
-def _one(path: Path, noun: str, proto: OnnxFile) -> Any:
+def _one(path: Path, noun: str, proto: OnnxFile) -> Value:
     found = proto.inputs if noun == "input" else proto.outputs
     if len(found) != 1:
         listed = "; ".join(map(str, found[:4])) or "none"

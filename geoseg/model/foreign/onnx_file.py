@@ -61,9 +61,14 @@ def graph_model(path: Path, content: bytes, proto: OnnxFile, told: Description) 
     return Model(cards.with_digest(card, digest_of(weights.items())), weights)
 
 
+def sidecars(path: Path) -> tuple[Path, Path]:
+    """Return where the description of a file may stand, the first that is there counts."""
+    return path.with_name(path.name + ".json"), path.with_suffix(".json")
+
+
 def sidecar(path: Path) -> Description:
     """Return what stands beside a file, nothing where there is no sidecar; raises ModelError."""
-    for beside in (path.with_name(path.name + ".json"), path.with_suffix(".json")):
+    for beside in sidecars(path):
         if beside.is_file():
             plain = read_object(beside)
             try:

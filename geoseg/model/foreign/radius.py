@@ -61,7 +61,7 @@ def _running(model: Model, spec: GraphSpec, size: tuple[int, int]) -> Answer:
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
         request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
-    except RuntimeError as wrong:
+    except Exception as wrong:
         raise ModelError(f"model {model.card.name}: OpenVINO cannot run it ({shortly(wrong)})") from wrong
     kind = np.float16 if network.inputs[0].get_element_type().get_type_name() == "f16" else np.float32
 
