@@ -155,7 +155,7 @@ SAID = ("--classes", "background,building", "--resolution-m", "1", "--value-rang
 
 
 def smp_folder(folder: Path) -> dict[str, torch.Tensor]:
-    """Write a folder as segmentation_models_pytorch 0.5 saves them."""
+    """Write a folder as segmentation_models_pytorch 0.6 saves them."""
     from safetensors.torch import save_file
 
     random = torch.Generator().manual_seed(0)
