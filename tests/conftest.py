@@ -169,6 +169,24 @@ def quiet_log(log_as_it_was):
 
 
 @pytest.fixture
+def run(quiet_log):
+    """Return a function that runs the command line here and returns exit code, output and complaints."""
+
+    from click.testing import CliRunner
+
+    from geoseg.cli.main import geoseg as command
+
+    def run_(*words: object) -> tuple[int, str, str]:
+        quiet_log.handlers, quiet_log.level = [], 0
+        result = CliRunner().invoke(command, [*map(str, words)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout, result.stderr
+
+    return run_
+
+
+@pytest.fixture
 def bare_environment(tmp_path) -> dict[str, str]:
     """Return the environment of a child process with an empty home."""
     home = tmp_path / "home"

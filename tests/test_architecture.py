@@ -15,13 +15,15 @@ import geoseg
 
 PACKAGE = Path(geoseg.__file__).parent
 
-GROUND = {"vocabulary", "errors", "gdal_guard", "resample"}
+GROUND = {"vocabulary", "errors", "gdal_guard", "openvino_guard", "resample", "class_names"}
 STATIONS = {"scene", "inference", "vector", "layers"}
 
 MAY_IMPORT = {
     "vocabulary": {"errors"},
     "errors": set(),
     "gdal_guard": set(),
+    "openvino_guard": set(),
+    "class_names": {"errors", "vocabulary"},
     "resample": {"errors", "vocabulary"},
     **dict.fromkeys(STATIONS, GROUND),
     "roads": GROUND | {"vector"},
@@ -208,6 +210,19 @@ def test_nothing_is_imported_by_a_computed_name_but_verbs():
         if "import_module" in path.read_text("utf-8") or "__import__" in path.read_text("utf-8")
     ]
     assert dynamic == ["cli.main"]
+
+
+def test_openvino_is_imported_at_one_place():
+    """Imported any other way, it would load its converter, which reports usage over the network."""
+    direct = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for module in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if module.split(".")[0] == "openvino"
+    }
+    assert direct == {"openvino_guard"}
 
 
 # ---- what is loaded when

@@ -16,7 +16,7 @@ from geoseg.inference.decide import decide, network_window, onto_grid
 from geoseg.inference.eightfold import EightfoldNetwork
 from geoseg.inference.network import RunsOn, WindowShape
 from geoseg.inference.runtime import build_network
-from geoseg.inference.windows import WindowRequest, plan_windows
+from geoseg.inference.windows import Sight, WindowRequest, plan_windows
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.vocabulary import DEFAULT_LEGEND, SceneRows, Window
@@ -72,7 +72,7 @@ def one_pass(model, pixels, halo):
 def planned(model, shape, area=None, **wanted):
     card = model.card
     area = area or Window(0, 0, *shape)
-    return plan_windows(shape, area, WindowRequest(**wanted), radius=card.receptive_radius, stride=card.network.stride)
+    return plan_windows(shape, area, WindowRequest(**wanted), Sight(card.receptive_radius, card.network.stride))
 
 
 def built(model, plan):
@@ -295,7 +295,7 @@ def scenes(draw):
 def test_what_depends_on_the_pixel_alone_comes_back_unchanged(drawn):
     shape, area, wanted, stride, valid = drawn
     pixels = np.random.default_rng(1).integers(0, 256, (1, *shape)).astype(np.uint8)
-    plan = plan_windows(shape, area, wanted, radius=0, stride=stride)
+    plan = plan_windows(shape, area, wanted, Sight(0, stride))
     network = Pointwise(plan.window, plan.halo - plan.reach, rim=plan.halo - plan.reach)
     truth = Pointwise.truth(pixels)[:, *area.slices()]
     here = valid[area.slices()]
@@ -321,7 +321,7 @@ def test_the_rim_is_dropped_before_averaging():
     """Garbage one pixel wider than the dropped rim spoils the map: so the rim is what is dropped."""
     shape = 50, 40
     pixels = np.random.default_rng(1).integers(0, 256, (1, *shape)).astype(np.uint8)
-    plan = plan_windows(shape, Window(0, 0, *shape), WindowRequest("taper", 32, 16), radius=0, stride=4)
+    plan = plan_windows(shape, Window(0, 0, *shape), WindowRequest("taper", 32, 16), Sight(0, 4))
     assert 0 < plan.reach < plan.halo
     rim = plan.halo - plan.reach
     for wider, spoilt in ((0, False), (1, True)):
@@ -335,7 +335,7 @@ def test_windows_without_a_valid_pixel_are_not_asked():
     pixels, valid = np.zeros((1, *shape), np.uint8), np.zeros(shape, bool)
     valid[60, 60] = True
     for blend in ("crop", "taper"):
-        plan = plan_windows(shape, Window(0, 0, *shape), WindowRequest(blend, 16, 8), radius=0, stride=4)
+        plan = plan_windows(shape, Window(0, 0, *shape), WindowRequest(blend, 16, 8), Sight(0, 4))
         network = Pointwise(plan.window, plan.halo - plan.reach, rim=0)
         joined(scored_rows(read(pixels, valid, plan), plan, network, 5), plan.area)
         assert 0 < network.calls < plan.count / 10

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import ModelError, UsageError
-from geoseg.inference.windows import CORE, WindowRequest, choose_blend, plan_windows
+from geoseg.inference.windows import CORE, Sight, WindowRequest, choose_blend, plan_windows
 from geoseg.vocabulary import Window
 
 STRIDES = st.sampled_from([1, 2, 4, 16, 32])
@@ -58,7 +58,7 @@ def times_covered(starts, core, size):
 @given(plannings())
 def test_cores_tile_the_scene_once_on_multiples_of_the_stride(planning):
     shape, wanted, radius, stride = planning
-    plan = plan_windows(shape, whole(shape), wanted, radius=radius, stride=stride)
+    plan = plan_windows(shape, whole(shape), wanted, Sight(radius, stride))
     for starts, core, size in zip((plan.rows, plan.cols), plan.core, shape, strict=True):
         assert (times_covered(starts, core, size) == 1).all()
         assert len(times_covered(starts, core, size)) == size, "the last core ends before the scene does"
@@ -79,7 +79,7 @@ def test_cores_tile_the_scene_once_on_multiples_of_the_stride(planning):
 @given(plannings())
 def test_window_and_overlap_are_what_was_asked_for(planning):
     shape, wanted, radius, stride = planning
-    plan = plan_windows(shape, whole(shape), wanted, radius=radius, stride=stride)
+    plan = plan_windows(shape, whole(shape), wanted, Sight(radius, stride))
     if wanted.window is not None:
         assert max(plan.window) <= wanted.window
     else:
@@ -97,7 +97,7 @@ def test_window_and_overlap_are_what_was_asked_for(planning):
 @given(plannings())
 def test_cores_are_balanced(planning):
     shape, wanted, radius, stride = planning
-    plan = plan_windows(shape, whole(shape), wanted, radius=radius, stride=stride)
+    plan = plan_windows(shape, whole(shape), wanted, Sight(radius, stride))
     largest = (CORE if wanted.window is None else wanted.window - 2 * plan.halo) // stride * stride
     for starts, core, size in zip((plan.rows, plan.cols), plan.core, shape, strict=True):
         parts = -(-size // largest)
@@ -109,7 +109,7 @@ def test_cores_are_balanced(planning):
 
 @pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 1100, 2049, 3000, 4097, 5000])
 def test_default_cores_are_never_mostly_padding(size):
-    plan = plan_windows((size, 2000), Window(0, 0, size, 2000), WindowRequest(), radius=94, stride=16)
+    plan = plan_windows((size, 2000), Window(0, 0, size, 2000), WindowRequest(), Sight(94, 16))
     padded = plan.rows[-1] + plan.core[0] - size
     assert padded < 16 * len(plan.rows)
     assert padded < plan.core[0] / 2 or size < 16
@@ -119,8 +119,8 @@ def test_default_cores_are_never_mostly_padding(size):
 def test_an_area_uses_the_windows_of_the_whole_scene_that_meet_it(data):
     shape, wanted, radius, stride = data.draw(plannings())
     area = data.draw(areas(shape))
-    full = plan_windows(shape, whole(shape), wanted, radius=radius, stride=stride)
-    part = plan_windows(shape, area, wanted, radius=radius, stride=stride)
+    full = plan_windows(shape, whole(shape), wanted, Sight(radius, stride))
+    part = plan_windows(shape, area, wanted, Sight(radius, stride))
     assert (part.blend, part.core, part.halo) == (full.blend, full.core, full.halo)
     assert part.area == area
     sides = ((area.row, area.bottom), (area.col, area.right))
@@ -135,10 +135,10 @@ def test_an_area_uses_the_windows_of_the_whole_scene_that_meet_it(data):
 def test_the_advice_of_a_refusal_can_be_followed(window, halves, stride, radius):
     asked = WindowRequest("exact", window, 2 * stride * (halves // 20))
     try:
-        blend, halo = choose_blend(asked, radius=radius, stride=stride)
+        blend, halo = choose_blend(asked, Sight(radius, stride))
     except UsageError as refusal:
         overlap, size = (int(n) for n in re.findall(r"at least (\d+)", str(refusal)))
-        assert choose_blend(WindowRequest("exact", size, overlap), radius=radius, stride=stride) == (
+        assert choose_blend(WindowRequest("exact", size, overlap), Sight(radius, stride)) == (
             "exact",
             overlap // 2,
         )
@@ -163,7 +163,7 @@ def test_auto_is_exact_where_the_radius_is_known_and_fits_else_taper():
         (WindowRequest(window=16), 94, ("taper", 0)),
         (WindowRequest("crop"), 94, ("crop", 64)),
     ]:
-        assert choose_blend(wanted, radius=radius, stride=16) == expected, wanted
+        assert choose_blend(wanted, Sight(radius, 16)) == expected, wanted
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_auto_is_exact_where_the_radius_is_known_and_fits_else_taper():
 )
 def test_impossible_requests_are_refused_in_one_sentence(wanted, radius, error, words):
     with pytest.raises(error, match=re.escape(words)) as refused:
-        plan_windows((500, 500), Window(0, 0, 500, 500), wanted, radius=radius, stride=16)
+        plan_windows((500, 500), Window(0, 0, 500, 500), wanted, Sight(radius, 16))
     assert type(refused.value) is error
     assert "\n" not in str(refused.value)
 
@@ -192,4 +192,4 @@ def test_impossible_requests_are_refused_in_one_sentence(wanted, radius, error, 
 @pytest.mark.parametrize("area", [Window(5, 5, 0, 10), Window(5, 5, 10, 0)])
 def test_an_empty_area_is_refused(area):
     with pytest.raises(UsageError, match="does not meet the scene"):
-        plan_windows((100, 100), area, WindowRequest(), radius=94, stride=16)
+        plan_windows((100, 100), area, WindowRequest(), Sight(94, 16))

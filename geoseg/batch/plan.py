@@ -9,7 +9,7 @@ from geoseg.batch import manifest
 from geoseg.batch.mosaic import looked_at, maps_of
 from geoseg.batch.scenes import scene_tasks
 from geoseg.errors import OutputError, UsageError
-from geoseg.inference.windows import choose_blend
+from geoseg.inference.windows import choose_blend, sight_of
 from geoseg.layers.vector import driver_of
 from geoseg.model.file import load_card
 from geoseg.pipeline.outputs import check_wishes as check_files
@@ -38,7 +38,7 @@ def check_wishes(request: BatchRequest, card: ModelCard) -> None:
     check_files(output, vectors, card.legend)
     if request.how.reading.aoi is not None:
         check_file(request.how.reading.aoi)
-    choose_blend(request.how.windows, radius=card.receptive_radius, stride=card.network.stride)
+    choose_blend(request.how.windows, sight_of(card))
 
 
 def planned(request: BatchRequest) -> list[tuple[str, str]]:

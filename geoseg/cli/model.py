@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geoseg.cli import model_export
+from geoseg.cli import model_export, model_import
 from geoseg.cli.options import json_option, talk_options
 from geoseg.cli.results import print_json
 
@@ -56,3 +56,4 @@ def info_command(model: str, as_json: bool, **_talk: str) -> None:
 
 
 command.add_command(model_export.command)
+command.add_command(model_import.command)

@@ -81,7 +81,7 @@ def mlm_item(card: ModelCard, weights: str, size: int, sha256: str, tile: int) -
 
 def _model(card: ModelCard, tile: int) -> dict[str, Any]:
     """Return the fields of the extension."""
-    spec = card.network
+    spec = card.our_network("described as scores; use --to onnx")
     parameters = sum(math.prod(shape) for shape in spec.tensor_shapes().values())
     return {
         "mlm:name": _named(card.name),

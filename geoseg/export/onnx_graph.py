@@ -102,7 +102,7 @@ class _Graph:
 
     def network(self, x: str) -> str:
         """From normalized pixels to class scores before the softmax."""
-        spec = self._model.card.network
+        spec = self._model.card.our_network()
         x = self._gathered(x, spec)
         skips = []
         for level in range(spec.levels):

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from geoseg.errors import UsageError
 from geoseg.layers.publish import Publication, check_target
 from geoseg.layers.target import same_file
+from geoseg.model.card import dump
 from geoseg.model.file import load_model, model_path, save_model
+from geoseg.model.foreign.onnx_proto import with_metadata
+from geoseg.model.graph import GraphSpec
+from geoseg.model.safetensors_file import CARD_KEY
+from geoseg.model.weights import GRAPH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +66,11 @@ def export_model(request: ExportRequest) -> list[ExportedFile]:
     """
     check_target(_out_of(request), overwrite=request.overwrite, inputs=[model_path(request.model)])
     model = load_model(request.model)
-    _check_tile(request, model)
+    if isinstance(model.card.network, GraphSpec):
+        if request.to != "onnx" or request.tile is not None:
+            model.card.our_network("written as anything else; use --to onnx, without --tile")
+    else:
+        _check_tile(request, model)
     write = {"onnx": _onnx, "mlm": _mlm, "openvino": _openvino}[request.to]
     with Publication(overwrite=request.overwrite) as publication:
         written = write(request, model, publication)
@@ -69,6 +78,11 @@ def export_model(request: ExportRequest) -> list[ExportedFile]:
 
 
 def _onnx(request: ExportRequest, model: Model, publication: Publication) -> list[Path]:
+    """Write the network as a graph; somebody else's graph as it was, with the card."""
+    if isinstance(model.card.network, GraphSpec):
+        content = with_metadata(model.weights[GRAPH].tobytes(), CARD_KEY, dump(model.card))
+        publication.add(request.out).write_bytes(content)
+        return [request.out]
     from geoseg.export.deepness import deepness_metadata
     from geoseg.export.onnx_graph import onnx_model
 

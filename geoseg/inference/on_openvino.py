@@ -1,23 +1,22 @@
-"""The network on a CPU: an OpenVINO graph built from the card's spec and the weights, without torch.
-
-This module owns the import of OpenVINO. Left alone, that import loads a model converter, which writes a client id to
-the home folder and reports usage over the network; geoseg needs no converter and does not let it load.
-"""
+"""The network on a CPU: an OpenVINO graph built from the card's spec and the weights, without torch."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.errors import UsageError
+from geoseg.errors import ModelError, UsageError
 from geoseg.inference.margins import decoder_margins
+from geoseg.inference.onnx_graph import foreign_probabilities
 from geoseg.model.file import folded
+from geoseg.model.foreign.graph_facts import shortly
+from geoseg.model.graph import GraphSpec
+from geoseg.model.network import NetworkSpec
+from geoseg.openvino_guard import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -25,27 +24,11 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
     from geoseg.model.file import Model
 
-_CONVERTER = "openvino.tools.ovc"
-
-
-def _import_openvino() -> tuple[ModuleType, ModuleType]:
-    before = sys.modules.get(_CONVERTER)
-    sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # makes `import` of it fail, which OpenVINO allows for
-    try:
-        import openvino
-        import openvino.opset13 as opset
-    finally:
-        del sys.modules[_CONVERTER]
-        if before is not None:
-            sys.modules[_CONVERTER] = before
-    return openvino, opset
-
-
-ov, ops = _import_openvino()
+ov, ops = import_openvino()
 
 
 class OpenVINONetwork:
-    """A U-Net compiled for one window shape on the CPU."""
+    """A U-Net, or somebody else's graph, compiled for one window shape on the CPU."""
 
     device = "cpu"
 
@@ -54,7 +37,9 @@ class OpenVINONetwork:
         native_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if runs_on.precision == "bf16" and not native_bf16:
             raise UsageError("--precision bf16: this processor has no bfloat16 arithmetic; use fp32")
-        self.precision: Precision = runs_on.precision or ("bf16" if native_bf16 else "fp32")
+        # That bf16 keeps the classes was measured of networks of ours alone.
+        fast = native_bf16 and isinstance(model.card.network, NetworkSpec)
+        self.precision: Precision = runs_on.precision or ("bf16" if fast else "fp32")
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -67,10 +52,16 @@ class OpenVINONetwork:
         self._requests: dict[str, Any] = {}
 
         def compiled(answer: str) -> Any:
-            return core.compile_model(_graph(model, shape, answer), "CPU", settings)
+            graph = _graph(model, shape, answer)
+            try:
+                return core.compile_model(graph, "CPU", settings)
+            except Exception as wrong:
+                raise ModelError(f"model {model.card.name}: OpenVINO cannot run it ({shortly(wrong)})") from wrong
 
         self._compile: Callable[[str], Any] = compiled
         self._dtype = np.uint8 if model.card.takes_uint8 else np.float32
+        self._name = model.card.name
+        self._foreign = isinstance(model.card.network, GraphSpec)
 
     def decide(self, pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return class indices and confidence in percent, each (core height, core width)."""
@@ -88,7 +79,12 @@ class OpenVINONetwork:
             self._requests[answer] = self._compile(answer).create_infer_request()
         request = self._requests[answer]
         request.infer([np.ascontiguousarray(pixels, self._dtype)[None]], share_inputs=True)
-        return [output.data[0] for output in request.output_tensors]
+        answers = [output.data for output in request.output_tensors]
+        if self._foreign and not np.isfinite(answers.pop()):
+            raise ModelError(
+                f"model {self._name}: answers with NaN or infinity; its weights or its input range are wrong"
+            )
+        return [answer[0] for answer in answers]
 
 
 def _graph(model: Model, shape: WindowShape, answer: str) -> Any:
@@ -96,17 +92,23 @@ def _graph(model: Model, shape: WindowShape, answer: str) -> Any:
     card = model.card
     kind = np.uint8 if card.takes_uint8 else np.float32
     pixels = ops.parameter([1, len(card.bands), shape.height, shape.width], kind, name="pixels")
-    logits = unet_graph(_normalized(pixels, card), model, shape)
-    if card.temperature != 1:
-        logits = ops.multiply(logits, np.float32(1 / card.temperature))
-    probabilities = ops.softmax(logits, 1)
+    if isinstance(card.network, GraphSpec):
+        probabilities, logits = foreign_probabilities(_normalized(pixels, card), model, shape)
+        # NaN and infinity anywhere stay in the sum; weights of ours were looked through when they were read.
+        total = [ops.reduce_sum(logits, np.arange(4, dtype=np.int32))]
+    else:
+        logits = unet_graph(_normalized(pixels, card), model, shape)
+        if card.temperature != 1:
+            logits = ops.multiply(logits, np.float32(1 / card.temperature))
+        probabilities = ops.softmax(logits, 1)
+        total = []
     if answer == "scores":
-        return ov.Model([probabilities], [pixels], "scores")
+        return ov.Model([probabilities, *total], [pixels], "scores")
     best = ops.topk(logits, np.int32(1), 1, "max", "none", index_element_type="i32")
     classes = ops.convert(ops.squeeze(best.output(1), np.array([1], np.int32)), "u8")
     percent = ops.multiply(ops.reduce_max(probabilities, np.array([1], np.int32)), np.float32(100))
     confidence = ops.convert(ops.round(percent, "half_to_even"), "u8")
-    return ov.Model([classes, confidence], [pixels], "decide")
+    return ov.Model([classes, confidence, *total], [pixels], "decide")
 
 
 def _normalized(pixels: Any, card: ModelCard) -> Any:
@@ -118,7 +120,7 @@ def _normalized(pixels: Any, card: ModelCard) -> Any:
 
 def unet_graph(x: Any, model: Model, shape: WindowShape) -> Any:
     """Return the node of class scores (1, classes, core height, core width) for the normalized pixels ``x``."""
-    spec = model.card.network
+    spec = model.card.our_network("built anew; use --to onnx")
     tensors = folded(spec, model.weights)
     margins = decoder_margins(spec, shape.halo)
     halo = shape.halo // spec.patch

@@ -30,8 +30,9 @@ class TorchNetwork:
             torch.set_num_threads(runs_on.threads)
         self.precision: Precision = runs_on.precision or ("bf16" if _fast_bf16(self._at) else "fp32")
         self._shape = shape
-        self._margins = decoder_margins(model.card.network, shape.halo)
-        net = UNet(model.card.network)
+        spec = model.card.our_network()
+        self._margins = decoder_margins(spec, shape.halo)
+        net = UNet(spec)
         net.load_state_dict(
             {name: torch.from_numpy(np.array(tensor)) for name, tensor in model.weights.items()}, strict=False
         )

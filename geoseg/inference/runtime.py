@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from geoseg.errors import ModelError, UsageError
 from geoseg.inference.network import Network, RunsOn, WindowShape
+from geoseg.model.graph import GraphSpec
 
 if TYPE_CHECKING:
     from geoseg.model.file import Model
@@ -21,6 +22,8 @@ def build_network(model: Model, shape: WindowShape, runs_on: RunsOn) -> Network:
     if runs_on.precision == "int8":
         raise ModelError(f"--precision int8: model {model.card.name} carries no quantization ranges; use bf16 or fp32")
     device = runs_on.device
+    if isinstance(model.card.network, GraphSpec):
+        return _build_graph(model, shape, runs_on)
     if device == "auto":
         device = _accelerator() or "cpu"
     if device == "cpu":
@@ -35,6 +38,26 @@ def build_network(model: Model, shape: WindowShape, runs_on: RunsOn) -> Network:
     from geoseg.inference.on_torch import TorchNetwork
 
     return TorchNetwork(model, shape, RunsOn(device, runs_on.precision, runs_on.threads))
+
+
+def _build_graph(model: Model, shape: WindowShape, runs_on: RunsOn) -> Network:
+    name, tile = model.card.name, model.card.tile
+    if runs_on.device not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {runs_on.device}: model {name} is an ONNX graph, which runs on the processor; use --device cpu"
+        )
+    if tile is not None and (shape.height, shape.width) != tile:
+        raise ModelError(
+            f"model {name}: takes tiles of {tile[0]} x {tile[1]} pixels and nothing else, not {shape.height} x "
+            f"{shape.width}; leave --window and --tta away"
+        )
+    try:
+        from geoseg.inference.on_openvino import OpenVINONetwork
+    except ImportError as wrong:
+        raise ModelError(
+            f"model {name}: ONNX graphs run on OpenVINO, which is not installed: pip install openvino"
+        ) from wrong
+    return OpenVINONetwork(model, shape, runs_on)
 
 
 def _accelerator() -> str | None:

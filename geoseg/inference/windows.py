@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from geoseg.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from geoseg.model.card import ModelCard
     from geoseg.vocabulary import Blend, Window
 
 CORE = 1024
@@ -77,53 +78,106 @@ class WindowRequest:
     """Pixels shared by neighbouring windows."""
 
 
-def choose_blend(wanted: WindowRequest, *, radius: int, stride: int) -> tuple[Blend, int]:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What windows must know of a network."""
+
+    radius: int
+    """The receptive radius in pixels, 0 where unknown."""
+    stride: int
+    """The network's stride in pixels."""
+    tile: tuple[int, int] | None = None
+    """Height and width of the only windows the network takes; None where they may have any size."""
+    halo: int | None = None
+    """Where scores are averaged or windows cut and nothing is asked for: pixels around a core; None for the default."""
+
+
+def sight_of(card: ModelCard) -> Sight:
+    """Return what windows must know of a model."""
+    network = card.network
+    return Sight(card.receptive_radius, network.stride, card.tile, getattr(network, "halo", None))
+
+
+def choose_blend(wanted: WindowRequest, sees: Sight) -> tuple[Blend, int]:
     """Return the blend and its halo in pixels.
 
     Args:
         wanted: the request; no blend means ``exact`` where the radius is known and fits, else ``taper``.
-        radius: the model's receptive radius in pixels, 0 where unknown.
-        stride: the network's stride in pixels.
+        sees: what the network sees.
 
     Raises:
-        UsageError: ``exact`` was asked for with an overlap or a window too small for it.
+        UsageError: ``exact`` was asked for with an overlap or a window too small for it, or the network does not take
+            such windows.
         ModelError: ``exact`` was asked for and the model's radius is not known.
     """
+    radius, stride = sees.radius, sees.stride
     if wanted.overlap is not None and (wanted.overlap < 0 or wanted.overlap % (2 * stride)):
         raise UsageError(f"--overlap: {wanted.overlap} is not a multiple of {2 * stride}, twice the network's stride")
+    window = _window(wanted, sees)
     exact_halo = -(-radius // stride) * stride
     halo = exact_halo if wanted.overlap is None else wanted.overlap // 2
-    fits = halo >= radius > 0 and (wanted.window is None or wanted.window >= 2 * halo + stride)
-    blend = wanted.blend or ("exact" if fits else "taper")
+    fits = halo >= radius > 0 and (window is None or window >= 2 * halo + stride)
+    # A tile of which little more than the middle counts would cost more than the better seams are worth.
+    cheap = sees.tile is None or 4 * halo <= min(sees.tile)
+    blend = wanted.blend or ("exact" if fits and cheap else "taper")
     if blend == "exact" and not fits:
         if radius == 0:
             raise ModelError("--blend exact: the model's receptive radius is not known; use --blend taper or crop")
         least = max(halo, exact_halo)
+        if sees.tile is not None:
+            raise UsageError(
+                f"--blend exact: this model sees {radius} pixels far, too far for its tiles of {sees.tile[0]} x "
+                f"{sees.tile[1]}; use --blend taper or crop"
+            )
         need = f"--overlap of at least {2 * exact_halo} and a --window of at least {2 * least + stride}"
         raise UsageError(f"--blend exact: this model needs an {need}; or use --blend crop or taper")
     if blend != "exact" and wanted.overlap is None:
-        halo = -(-TAPER_HALO // stride) * stride
-        if wanted.window is not None:  # a small window still leaves a core
-            halo = min(halo, max(0, (wanted.window - stride) // (2 * stride) * stride))
+        halo = _usual_halo(sees, window)
     return blend, halo
 
 
-def plan_windows(
-    shape: tuple[int, int], area: Window, wanted: WindowRequest, *, radius: int, stride: int
-) -> WindowPlan:
+def _window(wanted: WindowRequest, sees: Sight) -> int | None:
+    """Return the pixels read per window, None where that is free; refuse another size than the network's own."""
+    if sees.tile is None:
+        return wanted.window
+    if wanted.window is not None and sees.tile != (wanted.window, wanted.window):
+        tile = f"{sees.tile[0]} x {sees.tile[1]}"
+        raise UsageError(f"--window: this model takes tiles of {tile} pixels and nothing else; leave --window away")
+    return min(sees.tile)
+
+
+def _usual_halo(sees: Sight, window: int | None) -> int:
+    """Return the halo where none is asked for."""
+    stride = sees.stride
+    halo = -(-TAPER_HALO // stride) * stride
+    if sees.tile is not None:
+        halo = min(halo, max(stride, min(sees.tile) // 8 // stride * stride))
+    if sees.halo is not None:
+        halo = sees.halo
+    if window is not None:  # a small window still leaves a core
+        halo = min(halo, max(0, (window - stride) // (2 * stride) * stride))
+    return halo
+
+
+def plan_windows(shape: tuple[int, int], area: Window, wanted: WindowRequest, sees: Sight) -> WindowPlan:
     """Return the windows that cover ``area`` of a scene of ``shape`` (height, width).
 
     Raises:
         UsageError: the area is empty, or the window is too small for its halo.
         ModelError: see ``choose_blend``.
     """
-    blend, halo = choose_blend(wanted, radius=radius, stride=stride)
-    largest = CORE if wanted.window is None else (wanted.window - 2 * halo) // stride * stride
-    if largest < stride:
-        raise UsageError(f"--window: {wanted.window} leaves no core inside an overlap of {2 * halo}")
+    blend, halo = choose_blend(wanted, sees)
     if area.height == 0 or area.width == 0:
         raise UsageError("the area asked for does not meet the scene")
-    height, width = (_balanced(size, largest, stride) for size in shape)
+    if sees.tile is not None:
+        height, width = (side - 2 * halo for side in sees.tile)
+        if min(height, width) < 1:
+            raise UsageError(f"--overlap: {2 * halo} leaves nothing of tiles of {sees.tile[0]} x {sees.tile[1]} pixels")
+    else:
+        largest = CORE if wanted.window is None else (wanted.window - 2 * halo) // sees.stride * sees.stride
+        if largest < sees.stride:
+            raise UsageError(f"--window: {wanted.window} leaves no core inside an overlap of {2 * halo}")
+        height, width = (_balanced(size, largest, sees.stride) for size in shape)
     reach = _reach(blend, halo)
     rows = _starts(area.row, area.bottom, reach, height, shape[0])
     cols = _starts(area.col, area.right, reach, width, shape[1])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import colorsys
 import json
-import re
 import tempfile
-import unicodedata
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +11,9 @@ from xml.etree import ElementTree as ET
 
 import rasterio.shutil
 
-from geoseg.errors import InputError, UsageError
-from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+from geoseg.class_names import foreign_class
+from geoseg.errors import InputError
+from geoseg.vocabulary import Legend, MapClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 _TAG = "GEOSEG_LEGEND"
 _USABLE = range(1, 255)  # values a legend may use
-_GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
 
 
 def legend_tags(legend: Legend) -> dict[str, str]:
@@ -73,7 +70,7 @@ def completed(
         legal = value if value in _USABLE else next(free, None)
         if legal is None:
             raise InputError(f"{source}: more than {len(_USABLE)} different values; expected a class raster")
-        entry = _foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
+        entry = foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
         if any(entry.name == other.name or entry.layer == other.layer for other in classes.values()):
             entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
         classes[value] = entry
@@ -87,20 +84,6 @@ def _own_classes(raster: DatasetReader) -> dict[int, MapClass]:
     except (KeyError, ValueError, TypeError):  # no tag, no JSON, other fields (UsageError is a ValueError)
         return {}
     return {entry.value: entry for entry in legend}
-
-
-def _foreign_class(value: int, name: str, color: str | None) -> MapClass:
-    """Return a class for a name that somebody else chose."""
-    for entry in DEFAULT_LEGEND:
-        if name.strip().casefold() in (entry.name, entry.layer):
-            return replace(entry, value=value, color=color or entry.color)
-    color = color or _made_color(value)
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    layer = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")[:60]
-    try:
-        return MapClass(value, " ".join(re.sub("[,=\0]", " ", name).split()), layer, color, color)
-    except UsageError:  # nothing is left of the name, or it cannot be a table's
-        return MapClass(value, f"class_{value}", f"class_{value}", color, color)
 
 
 def _category_names(raster: DatasetReader) -> dict[int, str]:
@@ -120,9 +103,3 @@ def _colors(raster: DatasetReader) -> dict[int, str]:
     except ValueError:  # there is none
         return {}
     return {value: f"#{r:02X}{g:02X}{b:02X}" for value, (r, g, b, _) in table.items() if (r, g, b) != (0, 0, 0)}
-
-
-def _made_color(value: int) -> str:
-    """Return a colour for a value that has none."""
-    red, green, blue = colorsys.hsv_to_rgb(value * _GOLDEN % 1, 0.55, 0.85)
-    return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"

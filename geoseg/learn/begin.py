@@ -22,7 +22,7 @@ def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tens
 
     A class that the model knows by name keeps its output; a new one begins as the mean of those not kept, or of all.
     """
-    spec = replace(model.card.network, classes=len(legend))
+    spec = replace(model.card.our_network(), classes=len(legend))
     weights = dict(model.weights)
     known = {entry.name: i for i, entry in enumerate(model.card.legend)}
     wanted = [known.get(entry.name) for entry in legend]

@@ -80,6 +80,8 @@ def fit(
     """
     _check_out(request)
     model = None if request.init is None else load_model(request.init)
+    if model is not None:
+        model.card.our_network("trained further; begin with --init default, or a model that geoseg trained")
     material = gathered(request.material, model.card if model else None, note)
     if model is not None and request.material.dataset is not None:
         held_out = [(image.name, image.group) for image in material.held_out]

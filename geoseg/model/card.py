@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.errors import GeosegError, ModelError
+from geoseg.model.graph import GraphSpec
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import Legend, MapClass
 
@@ -40,7 +41,8 @@ class ModelCard:
 
     name: str
     version: str
-    network: NetworkSpec
+    network: NetworkSpec | GraphSpec
+    """What is built from the weights: one of our networks, or somebody else's graph."""
     bands: tuple[str, ...]
     """Band names in the order the network wants them, by colour interpretation (``red``, ``green``, ``blue``)."""
     value_range: tuple[float, float]
@@ -87,6 +89,24 @@ class ModelCard:
             raise ModelError(f"card of {self.name!r}: the temperature {self.temperature} is not positive")
 
     @property
+    def tile(self) -> tuple[int, int] | None:
+        """Height and width of the only windows the network takes; None where they may have any size."""
+        return self.network.tile if isinstance(self.network, GraphSpec) else None
+
+    def our_network(self, wanted: str = "trained or rebuilt") -> NetworkSpec:
+        """Return the shape of a network of ours.
+
+        Args:
+            wanted: what it is wanted for, as it ends "cannot be ...".
+
+        Raises:
+            ModelError: it is somebody else's graph, which runs as it is.
+        """
+        if isinstance(self.network, GraphSpec):
+            raise ModelError(f"model {self.name}: is an ONNX graph, which runs as it is but cannot be {wanted}")
+        return self.network
+
+    @property
     def takes_uint8(self) -> bool:
         """Whether pixels reach the network as uint8."""
         return self.value_range == (0, 255)
@@ -118,7 +138,7 @@ def card_from_json(plain: dict[str, Any]) -> ModelCard:
         return ModelCard(
             name=_text(plain["name"]),
             version=_text(plain["version"]),
-            network=NetworkSpec(**{**network, "widths": _list(network, "widths", _whole)}),
+            network=_network(network),
             bands=bands,
             value_range=_pair(plain["value_range"]),
             mean=_list(plain, "mean", _number),
@@ -142,6 +162,19 @@ def card_from_json(plain: dict[str, Any]) -> ModelCard:
     except (KeyError, TypeError, ValueError) as wrong:
         what = f"{wrong}" if isinstance(wrong, GeosegError) else f"it does not follow schema {SCHEMA} ({wrong!r})"
         raise ModelError(f"model card: {what}") from wrong
+
+
+def _network(plain: dict[str, Any]) -> NetworkSpec | GraphSpec:
+    if "kind" in plain and plain["kind"] == "onnx":
+        if not isinstance(plain["channels"], list) or any(type(channel) is not int for channel in plain["channels"]):
+            raise TypeError(f"channels is {plain['channels']!r}, not a list of whole numbers")
+        shape = {name: _whole(plain[name]) for name in ("bands", "classes", "stride")}
+        tile = None if plain["tile"] is None else _list(plain, "tile", _whole)
+        if tile is not None and len(tile) != 2:
+            raise TypeError(f"tile {tile!r} is not a height and a width")
+        halo = None if plain["halo"] is None else _whole(plain["halo"])
+        return GraphSpec(**{**plain, **shape, "channels": tuple(plain["channels"]), "tile": tile, "halo": halo})
+    return NetworkSpec(**{**plain, "widths": _list(plain, "widths", _whole)})
 
 
 def _text(value: Any) -> str:

@@ -1,42 +1,47 @@
-"""Model files: one ``.safetensors`` with the weights and, in its metadata, the card.
+"""Model files: ours, one ``.safetensors`` with the weights and, in its metadata, the card; and those of others.
 
-Nothing in such a file is ever executed.
+Nothing in any of them is ever executed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoseg.errors import ModelError
-from geoseg.model import card as cards
+from geoseg.model.foreign.mlm import local_asset, read_item
+from geoseg.model.foreign.mlm_description import is_item
+from geoseg.model.foreign.onnx_file import read_object, read_onnx, sidecars
+from geoseg.model.foreign.refusals import IMPORTED, refuse
+from geoseg.model.safetensors_file import read_safetensors, save_model
+from geoseg.model.weights import Model, check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from geoseg.model.card import ModelCard
     from geoseg.model.network import NetworkSpec
 
+__all__ = [
+    "BUNDLED",
+    "Model",
+    "folded",
+    "is_model",
+    "load_card",
+    "load_model",
+    "model_files",
+    "model_path",
+    "save_model",
+]
+
 BUNDLED = "default"
 """The name under which the model inside the package is known."""
-
-_CARD_KEY = "geoseg"
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A card and the weights it speaks of."""
-
-    card: ModelCard
-    weights: Mapping[str, NDArray[np.float32]]
 
 
 def model_path(name: str | os.PathLike[str]) -> Path:
@@ -46,9 +51,32 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     return Path(name)
 
 
+def is_model(name: str) -> bool:
+    """Return whether a name is that of a model; a ``.json`` is one only where it is a STAC item of a model."""
+    path = Path(name)
+    if name == BUNDLED or path.suffix.lower() in (".safetensors", ".onnx", *IMPORTED):
+        return True
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    try:
+        return is_item(read_object(path))
+    except ModelError:
+        return False
+
+
+def model_files(name: str | os.PathLike[str]) -> list[Path]:
+    """Return the files a model is read from: when one of them changes, so may the model; raises ModelError."""
+    path = model_path(name)
+    if path.suffix == ".json":
+        path = local_asset(path, read_object(path))
+        return [model_path(name), path, *(beside for beside in sidecars(path) if beside.is_file())]
+    return [path, *(beside for beside in sidecars(path) if path.suffix == ".onnx" and beside.is_file())]
+
+
 def load_card(name: str | os.PathLike[str]) -> ModelCard:
-    """Read a model's card without its weights; raises ModelError."""
-    return _read(model_path(name), weights=False).card
+    """Read a model's card, of our files without the weights; raises ModelError."""
+    path = _checked(name)
+    return (read_safetensors(path, weights=False) if path.suffix == ".safetensors" else _read(path)).card
 
 
 def load_model(name: str | os.PathLike[str]) -> Model:
@@ -57,69 +85,22 @@ def load_model(name: str | os.PathLike[str]) -> Model:
     Raises:
         ModelError: the file is missing, damaged, of another kind, or its weights are not those of its card.
     """
-    path = model_path(name)
-    model = _read(path, weights=True)
-    _check(path, model)
+    path = _checked(name)
+    model = _read(path)
+    check_weights(path, model)
     return model
 
 
-def save_model(path: Path, card: ModelCard, weights: Mapping[str, NDArray[Any]]) -> ModelCard:
-    """Write a model file and return the card with the weights' digest; the caller publishes the file."""
-    from safetensors.numpy import save
-
-    kept = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in weights.items()}
-    card = cards.with_digest(card, _digest(kept.items()))
-    _check(path, Model(card, kept))
-    # The library's own save_file makes files that only their owner can read.
-    path.write_bytes(save(kept, metadata={_CARD_KEY: cards.dump(card)}))
-    return card
+def _checked(name: str | os.PathLike[str]) -> Path:
+    path = model_path(name)
+    refuse(os.fspath(name), path, missing="reinstall geoseg" if os.fspath(name) == BUNDLED else "")
+    return path
 
 
-def _read(path: Path, *, weights: bool) -> Model:
-    if path.is_dir():
-        raise ModelError(f"{path}: is a folder, expected a model file (.safetensors)")
-    if not path.is_file():
-        hint = "reinstall geoseg" if path == model_path(BUNDLED) else f"give a .safetensors file or {BUNDLED}"
-        raise ModelError(f"{path}: no such model file; {hint}")
-    if path.suffix != ".safetensors":
-        raise ModelError(f"{path}: is not a .safetensors model; pickled and compiled models are not opened")
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())} if weights else {}
-    except (SafetensorError, OSError, ValueError, TypeError) as wrong:
-        raise ModelError(f"{path}: is damaged or not a safetensors file ({wrong})") from wrong
-    if _CARD_KEY not in metadata:
-        raise ModelError(f"{path}: has no geoseg card, so bands, classes and resolution are unknown")
-    try:
-        return Model(cards.load(metadata[_CARD_KEY]), tensors)
-    except ModelError as wrong:
-        raise ModelError(f"{path}: {wrong}") from wrong
-
-
-def _check(path: Path, model: Model) -> None:
-    expected = model.card.network.tensor_shapes()
-    for name, shape in expected.items():
-        if name not in model.weights:
-            raise ModelError(f"{path}: tensor {name} is missing, the card's network has it")
-        if model.weights[name].shape != shape:
-            raise ModelError(f"{path}: tensor {name} is {model.weights[name].shape}, the card's network wants {shape}")
-        if not np.isfinite(model.weights[name]).all():
-            raise ModelError(f"{path}: tensor {name} holds NaN or infinity")
-    if surplus := sorted(set(model.weights) - set(expected)):
-        raise ModelError(f"{path}: tensor {surplus[0]} is not part of the card's network")
-    if _digest(model.weights.items()) != model.card.tensors_sha256:
-        raise ModelError(f"{path}: the weights are not those the card was written for (sha256 differs)")
-
-
-def _digest(tensors: Iterable[tuple[str, NDArray[np.float32]]]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors):
-        digest.update(f"{name}{tensor.shape}{tensor.dtype}".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
-    return digest.hexdigest()
+def _read(path: Path) -> Model:
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    return read_onnx(path) if path.suffix == ".onnx" else read_item(path)
 
 
 def folded(spec: NetworkSpec, weights: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

@@ -35,10 +35,10 @@ def describe(path: str, *, allow_network: bool = False) -> dict[str, Any]:
         InputError: the file is missing, or neither an image nor vector layers.
         ModelError: the model file is damaged.
     """
-    from geoseg.model.file import BUNDLED
+    from geoseg.model.file import is_model
 
     ending = Path(path).suffix.lower()
-    if path == BUNDLED or ending == ".safetensors":
+    if is_model(path):
         return describe_model(path)
     if ending in _LAYERS:
         return _describe_layers(path, ending)
@@ -227,7 +227,7 @@ def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield "ground pixel", f"{card['resolution_m']:g} m"
     yield "classes", ", ".join(f"{entry['value']} {entry['name']}" for entry in card["legend"])
-    yield "network", ", ".join(f"{key} {value}" for key, value in card["network"].items())
+    yield "network", ", ".join(f"{key} {value}" for key, value in card["network"].items() if value is not None)
     yield "receptive radius", f"{card['receptive_radius']} pixels" if card["receptive_radius"] else "unknown"
     yield "domain", card["domain"]["text"]
     yield "licence", card["license"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import UsageError
 from geoseg.inference.decide import network_window
-from geoseg.inference.windows import plan_windows
+from geoseg.inference.windows import plan_windows, sight_of
 from geoseg.pipeline.request import resolution_for
 from geoseg.scene.area import read_aoi, whole_or_box
 from geoseg.scene.georeference import grid_of, ground_pixel_m
@@ -159,9 +159,7 @@ def make_plan(request: SegmentRequest, scene: Scene, card: ModelCard, rows: tupl
         wanted = wanted.intersection(part)
         if resampled and wanted.height and (request.output.has_rasters or not finer):  # made on the scene's grid
             seen = network_window(scene.grid.shape, scene.native.shape, wanted)
-    windows = plan_windows(
-        scene.grid.shape, seen, request.windows, radius=card.receptive_radius, stride=card.network.stride
-    )
+    windows = plan_windows(scene.grid.shape, seen, request.windows, sight_of(card))
     on_scene, on_network = (
         Place(scene.native, wanted),
         Place(scene.grid, seen, _MARGIN_PX + request.vectors.simplify_px),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from geoseg.errors import ModelError
 from geoseg.inference.runtime import build_network
-from geoseg.model.file import load_model, model_path
+from geoseg.model.file import load_model, model_files
 
 if TYPE_CHECKING:
     from geoseg.inference.network import Network, RunsOn, WindowShape
@@ -18,16 +19,15 @@ class Warm:
     """Hands out models and networks, and keeps them: compiling one takes as long as a small tile. For one thread."""
 
     def __init__(self) -> None:
-        self._model: tuple[tuple[str, int, int], Model] | None = None
+        self._model: tuple[tuple[tuple[str, int, int], ...], Model] | None = None
         self._networks: dict[tuple[str, WindowShape, RunsOn], Network] = {}
 
     def model(self, name: str) -> Model:
         """Return the model of a file, read again when the file has changed; raises ModelError."""
-        path = model_path(name)
         try:
-            status = path.stat()
-            stamp = str(path), status.st_size, status.st_mtime_ns
-        except OSError:
+            found = [(str(path), path.stat()) for path in model_files(name)]
+            stamp = tuple((path, status.st_size, status.st_mtime_ns) for path, status in found)
+        except (OSError, ModelError):
             return load_model(name)  # says what is wrong
         if self._model is None or self._model[0] != stamp:
             self._model = stamp, load_model(name)

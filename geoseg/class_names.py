@@ -1,0 +1,88 @@
+"""From names of classes that somebody else chose to classes of ours: layer, colour, style and smallest area."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+import unicodedata
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from geoseg.errors import UsageError
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
+_NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
+_SYNONYMS = {
+    "house": "building",
+    "houses": "building",
+    "street": "road",
+    "streets": "road",
+    "tree": "vegetation",
+    "trees": "vegetation",
+    "waterbody": "water",
+    "water body": "water",
+    "bare land": "land",
+}
+_GREY = "#808080"
+
+
+def foreign_class(value: int, name: str, color: str | None = None) -> MapClass:
+    """Return a class for a name that somebody else chose; one of the default legend brings its style along."""
+    for entry in DEFAULT_LEGEND:
+        if name.strip().casefold() in (entry.name, entry.layer):
+            return replace(entry, value=value, color=color or entry.color)
+    color = color or made_color(value)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    layer = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_")[:60]
+    try:
+        return MapClass(value, " ".join(re.sub("[,=\0]", " ", name).split()), layer, color, color)
+    except UsageError:  # nothing is left of the name, or it cannot be a table's
+        return MapClass(value, f"class_{value}", f"class_{value}", color, color)
+
+
+def made_color(value: int) -> str:
+    """Return a colour for a value that has none."""
+    red, green, blue = colorsys.hsv_to_rgb(value * _GOLDEN % 1, 0.55, 0.85)
+    return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
+
+
+def is_background(name: str) -> bool:
+    """Return whether a name says that a class is what no other class is."""
+    return name.strip(" _-").casefold() in _NO_LAYER
+
+
+def legend_of_names(names: Sequence[str], colors: Sequence[str | None] | None = None) -> Legend:
+    """Return a legend of a foreign model's classes: values from 1 in the names' order, background without a layer.
+
+    Args:
+        names: of the classes; what `is_background` knows should come last.
+        colors: per name, #RRGGBB or None.
+
+    Raises:
+        UsageError: there are too few or too many.
+    """
+    if not 2 <= len(names) <= 254:
+        raise UsageError(f"{len(names)} classes are named; a legend has 2 to 254")
+    classes: list[MapClass] = []
+    for value, name in enumerate(names, 1):
+        entry = _named(value, name, colors[value - 1] if colors else None)
+        if any(entry.name == other.name or entry.layer == other.layer is not None for other in classes):
+            entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
+        classes.append(entry)
+    return Legend(tuple(classes))
+
+
+def _named(value: int, name: str, color: str | None) -> MapClass:
+    if is_background(name):
+        return MapClass(value, name.strip(" _-").casefold(), None, color or _GREY, _GREY)
+    entry = foreign_class(value, name, color)
+    known = _SYNONYMS.get(name.strip().casefold())
+    twin = next((other for other in DEFAULT_LEGEND if other.name == known), None)
+    if twin is None:
+        return entry
+    # Its own name, the style and smallest area of what it means.
+    return replace(entry, style=twin.style, color=color or twin.color, min_area_m2=twin.min_area_m2)
