@@ -743,3 +743,8 @@ def test_roads_are_as_wide_on_any_pixel(sides, across):
         lines = traced(place, grid=grid)
         side = y if place is classes else x
         assert lines.width_m.tolist() == pytest.approx([across * side], abs=0.1)
+
+
+@pytest.mark.parametrize("seed", [27, 42])
+def test_junctions_side_by_side_do_not_pass_each_other(seed):
+    check_network(traced(town(seed=seed), belt=100_000).geometry)

@@ -63,15 +63,16 @@ def place_of(network: Network, pixel: Pixel) -> Place:
     """Return where a settled node lies."""
     node, scale = network.nodes[pixel], network.scale
     members = np.array(node.members)
-    middle = (members[:, 1::-1].mean(axis=0) + 0.5) * (scale.width_m, scale.height_m)
+    middle = _middle(network, pixel)
     if len(node.edges) < 3:
         return Place(Core(middle, 0.0))
     away = np.hypot(*((members[:, 1::-1] + 0.5) * (scale.width_m, scale.height_m) - middle).T)
     radius = float(max(members[:, 2].max(), (away + _COVERED * members[:, 2]).max()))
     core, legs = Core(middle, radius), legs_of(network, pixel)
     xy = middle
+    others = [_middle(network, other) for number in node.edges for other in network.edges[number].nodes]
     for _ in range(_ROUNDS):
-        xy = _crossing(legs, core, xy, scale)
+        xy = _on_its_side(_crossing(legs, core, xy, scale), middle, others)
     ends, links = meeting(legs, [leg.ray(core, xy, scale) for leg in legs], xy, core)
     place = Place(core, _leads(legs, ends, core, scale), tuple(links))
     edges = [network.edges[number] for number in node.edges]
@@ -83,6 +84,26 @@ def place_of(network: Network, pixel: Pixel) -> Place:
         return place
     near = min(1.0, _FARTHEST * radius / max(float(np.hypot(*(xy - middle))), 1e-9))
     return Place(core, {leg.key: Lead(leg.outside(core), (middle + near * (xy - middle))[None]) for leg in legs})
+
+
+def _middle(network: Network, pixel: Pixel) -> NDArray[np.float64]:
+    """Return the middle of a node's pixels, in metres right and down."""
+    scale = network.scale
+    pixels = np.array(network.nodes[pixel].members)[:, 1::-1]
+    return np.asarray((pixels.mean(axis=0) + 0.5) * (scale.width_m, scale.height_m))
+
+
+def _on_its_side(
+    xy: NDArray[np.float64], middle: NDArray[np.float64], others: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return a place drawn back until it is no nearer to a neighbour than its own middle allows: none pass each other."""
+    shift, share = xy - middle, 1.0
+    for other in others:
+        way = other - middle
+        ahead = float(shift @ way)
+        if ahead > 0:
+            share = min(share, 0.5 * float(way @ way) / ahead)
+    return np.asarray(middle + share * shift)
 
 
 def _leads(legs: Sequence[Leg], ends: Sequence[NDArray[np.float64]], core: Core, scale: Scale) -> dict[Key, Lead]:
