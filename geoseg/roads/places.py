@@ -96,7 +96,7 @@ def _middle(network: Network, pixel: Pixel) -> NDArray[np.float64]:
 def _on_its_side(
     xy: NDArray[np.float64], middle: NDArray[np.float64], others: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return a place drawn back until it is no nearer to a neighbour than its own middle allows: none pass each other."""
+    """Return a place drawn back to its side of the line midway to each neighbour, so that none pass each other."""
     shift, share = xy - middle, 1.0
     for other in others:
         way = other - middle
