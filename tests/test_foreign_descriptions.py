@@ -68,6 +68,7 @@ def test_flags_count_more_than_what_stands_beside_and_that_more_than_what_is_ins
         ({"value_range": [255, 0]}, "must rise"),
         ({"answers": "words"}, "none of logits, sigmoid, probabilities"),
         ({"stride": 0}, "range"),
+        ({"receptive_radius": 10**8}, "receptive radius of 100000000 pixels is out of range"),
         ({"stride": 7}, "expected a score per class for each pixel"),
     ],
 )
