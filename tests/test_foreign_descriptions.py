@@ -62,11 +62,13 @@ def test_flags_count_more_than_what_stands_beside_and_that_more_than_what_is_ins
         ({"bands": ["red"]}, "takes 3 bands, not the 1"),
         ({"mean": [1, 2]}, "3 bands have 2 means"),
         ({"std": [0.0]}, "std"),
-        ({"resolution_m": -1}, "resolution"),
+        ({"resolution_m": -1}, "ground pixel of -1 m"),
+        ({"resolution_m": 0}, "ground pixel of 0 m"),
         ({"resolution_m": float("nan")}, "is no number"),
         ({"value_range": [255, 0]}, "must rise"),
         ({"answers": "words"}, "none of logits, sigmoid, probabilities"),
         ({"stride": 0}, "range"),
+        ({"receptive_radius": 10**8}, "receptive radius of 100000000 pixels is out of range"),
         ({"stride": 7}, "expected a score per class for each pixel"),
     ],
 )
@@ -82,6 +84,10 @@ def test_a_description_that_makes_no_sense_is_refused(tmp_path, beside, said):
         ({"class_names": {0: "a", 2: "b"}}, "number classes"),
         ({"class_names": 7}, "name classes in no table"),
         ({"resolution": "ten"}, "give resolution as"),
+        ({"resolution": 0}, "ground pixel of 0 m"),
+        ({"resolution": float("nan")}, "give resolution as"),
+        ({"standardization_mean": [float("nan")] * 3, "standardization_std": [1, 1, 1]}, "list of numbers"),
+        ({"standardization_mean": [10**400] * 3, "standardization_std": [1, 1, 1]}, "list of numbers"),
         ({"resolution": None}, "ground pixel"),
     ],
 )
@@ -89,9 +95,20 @@ def test_metadata_of_deepness_that_make_no_sense(tmp_path, change, said):
     assert said in refusal(write(tmp_path / "m.onnx", graph(3, 3), DEEPNESS | change))
 
 
+def test_flags_stand_in_for_metadata_of_deepness_that_make_no_sense(tmp_path, run):
+    broken = DEEPNESS | {"class_names": {0: "a", 2: "b"}, "resolution": "ten", "model_type": "Regressor"}
+    path, out = write(tmp_path / "m.onnx", graph(3, 3), broken), tmp_path / "m.safetensors"
+    assert "--classes of geoseg model import" in refusal(write(tmp_path / "n.onnx", graph(3, 3), {"class_names": 7}))
+    words = ("--classes", "road,tree,other", "--resolution-m", "0.5", "--no-radius", "--out", out)
+    code, _, complaint = run("model", "import", path, *words)
+    assert code == 0, complaint
+    assert [entry.name for entry in load_card(out).legend] == ["road", "tree", "other"]
+    assert load_card(out).resolution_m == 0.5
+
+
 def test_metadata_of_deepness_in_the_way_of_python(tmp_path):
     made = graph(3, 3)
-    helper.set_model_props(made, {"class_names": "{0: 'a', 1: 'b', 2: 'c'}", "resolution": "25"})
+    helper.set_model_props(made, {"class_names": "{0: 'a', 1: 'b', 2: 'c'}", "resolution": "'25'"})
     card = load_card(write(tmp_path / "m.onnx", made))
     assert [entry.name for entry in card.legend] == ["a", "b", "c"]
     assert card.resolution_m == 0.25
@@ -190,6 +207,21 @@ def test_nothing_is_fetched_for_an_item(tmp_path, href):
     assert any(words in refusal(item(tmp_path / "i.json", href)) for words in ("nothing is fetched", "outside"))
 
 
+@pytest.mark.parametrize("href", ["http://[/m.onnx", "m%00.onnx"])
+def test_an_address_that_is_none_is_refused(tmp_path, href):
+    write(tmp_path / "m.onnx", graph(2, 3))
+    assert "put the file beside the item" in refusal(item(tmp_path / "i.json", href))
+
+
+def test_roles_that_are_no_list_are_no_roles(tmp_path):
+    path = item(tmp_path / "i.json", "m.onnx")
+    plain = json.loads(path.read_text())
+    for roles in (5, "mlm:model", None):
+        plain["assets"]["model"]["roles"] = roles
+        path.write_text(json.dumps(plain))
+        assert "no asset with the role mlm:model" in refusal(path)
+
+
 @pytest.mark.parametrize("href", ["../m.onnx", "%2e%2e/m.onnx", "/etc/passwd", "sub/../../m.onnx", "link.onnx"])
 def test_an_item_reaches_nothing_outside_its_folder(tmp_path, href):
     write(tmp_path / "m.onnx", graph(2, 3))
@@ -206,7 +238,12 @@ def test_an_item_reaches_nothing_outside_its_folder(tmp_path, href):
         ({"entering": {"value_scaling": [{"type": "processing", "expression": "A"}]}}, "expected z-score"),
         ({"entering": {"value_scaling": [{"type": "z-score"}]}}, "does not follow STAC MLM"),
         ({"entering": {"input": {"dim_order": ["batch", "height", "width", "channel"]}}}, "is ordered"),
-        ({"gsd": None}, "ground pixel"),
+        (
+            {"gsd": None},
+            r"i\.json: its ground pixel is not known; .*i\.json --resolution-m 0.3 --out i\.safe",
+        ),
+        ({"gsd": 10**400}, "does not follow STAC MLM"),
+        ({"entering": {"value_scaling": [{"type": "min-max", "minimum": 0}]}}, "no maximum"),
         ({"geoseg:card": {"schema": 9}}, "schema 9"),
     ],
 )

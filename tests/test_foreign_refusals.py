@@ -119,6 +119,10 @@ def test_graphs_that_do_not_segment(tmp_path):
     classes = graph(3, 2)
     classes.graph.node.append(helper.make_node("ArgMax", ["y"], ["best"], axis=1, keepdims=1))
     classes.graph.output[0].CopyFrom(helper.make_tensor_value_info("best", 7, ["n", 1, "h", "w"]))
+    last = model([helper.make_node("Identity", ["x"], ["y"])], [], 3, 3)
+    for value in (*last.graph.input, *last.graph.output):
+        value.type.tensor_type.shape.dim[1].dim_param = "h"
+        value.type.tensor_type.shape.dim[3].dim_value = 3
     many = graph(3, 2, (64, 64))
     many.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     half = model([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])], [], 3, 3)
@@ -129,7 +133,8 @@ def test_graphs_that_do_not_segment(tmp_path):
         (two_outputs, "has 2 outputs"),
         (flat, "has mean float32 (?, 2), expected float32 of (n, bands or classes, height, width)"),
         (bytes_in, "has x uint8"),
-        (classes, "has best int64"),
+        (classes, "the scores from before an argmax"),
+        (last, "bands seem to come last"),
         (many, "bound to 4 images at a time"),
         (half, "expected a score per class for each pixel"),
         (unknown, "OpenVINO cannot read this graph"),

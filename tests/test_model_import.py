@@ -88,7 +88,9 @@ def test_state_dicts_of_our_network_find_their_shape(tmp_path, make_model, run, 
         save_file(state, path)
     else:
         state[f"{prefix}down.0.0.norm.num_batches_tracked"] = torch.tensor(3)
-        torch.save(state if ending == "pt" else {"state_dict": state, "epoch": 3}, path)
+        state |= {"criterion.weight": torch.ones(3)} if ending == "ckpt" else {}
+        more = {"epoch": 3, "hyper_parameters": {"lr": 0.1}}
+        torch.save(state if ending == "pt" else {"state_dict": state, **more}, path)
     words = ("--classes", "building,road,background", "--resolution-m", "0.5", "--value-range", "0,255")
     code, _, complaint = run("model", "import", path, *words, "--input-range", "0,255", "--std", "60", "--out", out)
     assert code == 0, complaint
@@ -104,6 +106,44 @@ def test_state_dicts_of_our_network_find_their_shape(tmp_path, make_model, run, 
     code, _, complaint = run("model", "import", path, *words, "--input-range", "0,1", "--bands", "red", "--out", out)
     assert code == 5
     assert "takes 12 bands and answers 12 classes, not the 1 and 3" in complaint
+
+
+@pytest.mark.parametrize("name", ["ours.onnx", "ours.mlm.json", "ours.safetensors"])
+def test_flags_that_a_card_makes_pointless_are_not_ignored(tmp_path, make_model, run, name):
+    ours = make_model(NetworkSpec(3, 3, (4, 6)))
+    save_model(tmp_path / "source.safetensors", ours.card, ours.weights)
+    for to, made in (("onnx", "ours.onnx"), ("mlm", "ours.mlm.json")):
+        export_model(ExportRequest(str(tmp_path / "source.safetensors"), to, tmp_path / made))
+    out = tmp_path / "out.safetensors"
+    code, _, complaint = run("model", "import", tmp_path / name, "--resolution-m", "0.5", "--out", out)
+    if name == "ours.safetensors":
+        assert code == 5
+        assert "is a model of geoseg already" in complaint
+        return
+    assert code == 2
+    assert "leave --resolution-m away" in complaint
+    assert not out.exists()
+    assert run("model", "import", tmp_path / name, "--out", out)[0] == 0
+    assert load_card(out) == load_card(tmp_path / name)
+
+
+def test_endings_in_capitals_are_endings(tmp_path, make_model, run):
+    ours = make_model(NetworkSpec(3, 3, (4, 6)))
+    save_model(tmp_path / "OURS.SAFETENSORS", ours.card, ours.weights)
+    export_model(ExportRequest(str(tmp_path / "OURS.SAFETENSORS"), "onnx", tmp_path / "OURS.ONNX"))
+    assert load_card(tmp_path / "OURS.ONNX") == load_model(tmp_path / "OURS.SAFETENSORS").card
+    assert run("model", "import", tmp_path / "OURS.ONNX", "--out", tmp_path / "again.safetensors")[0] == 0
+
+
+def test_weights_that_are_no_numbers_are_told_by_the_name_of_their_file(tmp_path, make_model, run):
+    ours = make_model(NetworkSpec(3, 3, (4, 6)))
+    state = {name: torch.from_numpy(np.array(tensor)) for name, tensor in ours.weights.items()}
+    state["head.bias"] *= float("nan")
+    torch.save(state, tmp_path / "nan.pt")
+    words = ("--classes", "a,b,background", "--resolution-m", "1", "--value-range", "0,255", "--input-range", "0,1")
+    code, _, complaint = run("model", "import", tmp_path / "nan.pt", *words, "--out", tmp_path / "out.safetensors")
+    assert code == 5
+    assert complaint.startswith(f"geoseg: {tmp_path / 'nan.pt'}: tensor head.bias holds NaN")
 
 
 # ---- networks of other libraries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.layers.temporary import is_alive, temporary_beside
+from geoseg.model.foreign.refusals import OPENED
 from geoseg.qgis.plugin.geoseg_qgis import runner
 from geoseg.qgis.plugin.geoseg_qgis.environment import clean_environment, own_environment
 from geoseg.qgis.plugin.geoseg_qgis.executable import ExecutableError, checked_version, find_command
@@ -342,3 +344,9 @@ def test_the_runner_is_imported_without_qgis():
     code += "print('qgis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_model_files_that_are_offered_are_those_that_run_as_they_are():
+    flags = Path(runner.__file__).with_name("scene_flags.py").read_text(encoding="utf-8")
+    (offered,) = re.findall(r"Models \((.*?)\)", flags)
+    assert {pattern.removeprefix("*") for pattern in offered.split()} == set(OPENED)

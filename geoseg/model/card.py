@@ -23,6 +23,10 @@ SCHEMA = 1
 Item = TypeVar("Item")
 
 
+MAX_RADIUS = 4096
+"""Windows are read with as much around them, so that a card could ask for any amount of memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """Where the model has been shown to work; outside of it ``segment`` warns."""
@@ -85,6 +89,11 @@ class ModelCard:
             raise ModelError(f"card of {self.name!r}: the legend does not match the network's classes")
         if not self.value_range[0] < self.value_range[1] or any(s <= 0 for s in self.std) or self.resolution_m <= 0:
             raise ModelError(f"card of {self.name!r}: value range, std and resolution must be positive")
+        if not 0 <= self.receptive_radius <= MAX_RADIUS:
+            raise ModelError(
+                f"card of {self.name!r}: a receptive radius of {self.receptive_radius} pixels is out of range "
+                f"(0–{MAX_RADIUS}); 0 says that it is not known"
+            )
         if not 0 < self.temperature < math.inf:
             raise ModelError(f"card of {self.name!r}: the temperature {self.temperature} is not positive")
 

@@ -67,16 +67,16 @@ def is_model(name: str) -> bool:
 def model_files(name: str | os.PathLike[str]) -> list[Path]:
     """Return the files a model is read from: when one of them changes, so may the model; raises ModelError."""
     path = model_path(name)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         path = local_asset(path, read_object(path))
         return [model_path(name), path, *(beside for beside in sidecars(path) if beside.is_file())]
-    return [path, *(beside for beside in sidecars(path) if path.suffix == ".onnx" and beside.is_file())]
+    return [path, *(beside for beside in sidecars(path) if path.suffix.lower() == ".onnx" and beside.is_file())]
 
 
 def load_card(name: str | os.PathLike[str]) -> ModelCard:
     """Read a model's card, of our files without the weights; raises ModelError."""
     path = _checked(name)
-    return (read_safetensors(path, weights=False) if path.suffix == ".safetensors" else _read(path)).card
+    return (read_safetensors(path, weights=False) if path.suffix.lower() == ".safetensors" else _read(path)).card
 
 
 def load_model(name: str | os.PathLike[str]) -> Model:
@@ -98,9 +98,9 @@ def _checked(name: str | os.PathLike[str]) -> Path:
 
 
 def _read(path: Path) -> Model:
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return read_safetensors(path)
-    return read_onnx(path) if path.suffix == ".onnx" else read_item(path)
+    return read_onnx(path) if path.suffix.lower() == ".onnx" else read_item(path)
 
 
 def folded(spec: NetworkSpec, weights: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

@@ -25,7 +25,7 @@ from geoseg.model.foreign.refusals import refuse
 from geoseg.model.foreign.state_dict import is_ours, spec_of, without_prefixes
 from geoseg.model.foreign.torch_module import as_onnx, module_of_folder, module_of_task
 from geoseg.model.graph import GraphSpec
-from geoseg.model.weights import Model, digest_of
+from geoseg.model.weights import Model, check_weights, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,7 @@ def import_model(request: ImportRequest, note: Callable[[str], None] = lambda _s
     refuse(os.fspath(request.source), path, importing=True)
     check_target(request.out, overwrite=request.overwrite, inputs=[path])
     model = _read(path, request.told)
+    check_weights(path, model)
     if isinstance(model.card.network, GraphSpec) and request.told.receptive_radius is None and request.measure:
         model = _measured(model, note)
     with published(request.out, overwrite=request.overwrite) as half:
@@ -81,9 +82,9 @@ def load_model_of(half: Path, out: Path) -> ModelCard:
 
 
 def _read(path: Path, told: Description) -> Model:
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return read_onnx(path, told)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return read_item(path, told)
     if path.is_dir():
         module, bands = module_of_folder(path)
@@ -94,7 +95,8 @@ def _read(path: Path, told: Description) -> Model:
     if is_ours(shapes):
         return _ours(path, plain, shapes, told.over(sidecar(path)))
     settings = beside.get("hyper_parameters")
-    if isinstance(settings, dict) and any(name.startswith("model.") for name in tensors):
+    prefixed = any(name.startswith("model.") for name in tensors)
+    if prefixed and isinstance(settings, dict) and "model" in settings:
         module, bands = module_of_task(path, tensors, settings)
         return _graph(path, as_onnx(path, module, bands), told)
     names = ", ".join(list(tensors)[:3])

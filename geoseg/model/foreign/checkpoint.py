@@ -6,6 +6,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import ModelError
+from geoseg.model.safetensors_file import CARD_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ModelError: it is damaged, or holds objects that would have to be built by running code.
     """
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _safetensors(path), {}
     import torch
 
@@ -66,6 +67,10 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
     try:
         with safe_open(path, framework="pt") as stored:
-            return {key: stored.get_tensor(key) for key in sorted(stored.keys())}
+            metadata = stored.metadata() or {}
+            tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())}
     except (SafetensorError, OSError, ValueError, TypeError) as wrong:
         raise ModelError(f"{path}: is damaged or not a safetensors file ({wrong})") from wrong
+    if CARD_KEY in metadata:
+        raise ModelError(f"{path}: is a model of geoseg already, with its card; give it to --model as it is")
+    return tensors

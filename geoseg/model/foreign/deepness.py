@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import ModelError
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 _MINE = {"class_names", "names", "resolution", "tile_size", "tiles_size", "model_type"}
 _LONGEST = 1 << 16
+_IMPORT = "say it with flags of geoseg model import"
+_NAME_THEM = "name them with --classes of geoseg model import"
 
 
-def deepness_description(metadata: Mapping[str, str]) -> Description:
-    """Return what the metadata say, nothing where they are not Deepness's.
+def deepness_description(metadata: Mapping[str, str], told: Description) -> Description:
+    """Return what the metadata say, nothing where they are not Deepness's; what is told already is not looked at.
 
     Deepness divides bytes by 255, subtracts the mean and divides by the deviation where both are there; its
     resolution is in centimetres, its overlap in percent of a tile.
@@ -31,13 +34,14 @@ def deepness_description(metadata: Mapping[str, str]) -> Description:
     if not _MINE & set(metadata):
         return Description()
     kind = _value(metadata, "model_type")
-    if kind is not None and str(kind).lower() != "segmentor":
+    if told.classes is None and kind is not None and str(kind).lower() != "segmentor":
         raise ModelError(f"its metadata call it a {kind}, expected a Segmentor")
-    mean, std = _numbers(metadata, "standardization_mean"), _numbers(metadata, "standardization_std")
-    resolution = _number(metadata, "resolution")
-    overlap = _number(metadata, "tiles_overlap")
+    scaled = told.mean is None and told.std is None
+    mean, std = (_numbers(metadata, f"standardization_{key}") if scaled else None for key in ("mean", "std"))
+    resolution = _number(metadata, "resolution") if told.resolution_m is None else None
+    overlap = _number(metadata, "tiles_overlap") if told.overlap is None else None
     return Description(
-        classes=_names(metadata),
+        classes=_names(metadata) if told.classes is None else None,
         resolution_m=None if resolution is None else resolution / 100,
         value_range=(0.0, 255.0),
         input_range=(0.0, 1.0),
@@ -58,9 +62,9 @@ def _names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     try:
         names = {int(number): str(name) for number, name in found.items()}
     except (AttributeError, TypeError, ValueError):
-        raise ModelError(f"its metadata name classes in no table: {found!r:.80}") from None
+        raise ModelError(f"its metadata name classes in no table: {found!r:.80}; {_NAME_THEM}") from None
     if sorted(names) != list(range(len(names))):
-        raise ModelError(f"its metadata number classes {sorted(names)[:9]}, expected 0, 1, 2 and so on")
+        raise ModelError(f"its metadata number classes {sorted(names)[:9]}, expected 0, 1, 2 and so on; {_NAME_THEM}")
     return tuple(name for _, name in sorted(names.items()))
 
 
@@ -68,18 +72,32 @@ def _number(metadata: Mapping[str, str], key: str) -> float | None:
     found = _value(metadata, key)
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e6:
-        raise ModelError(f"its metadata give {key} as {found!r:.60}, expected a number")
-    return float(found)
+    number = _finite(found)
+    if number is None or number < 0:
+        raise ModelError(f"its metadata give {key} as {found!r:.60}, expected a number; {_IMPORT}")
+    return number
 
 
 def _numbers(metadata: Mapping[str, str], key: str) -> tuple[float, ...] | None:
     found = _value(metadata, key)
     if found is None:
         return None
-    if not isinstance(found, list) or any(isinstance(n, bool) or not isinstance(n, int | float) for n in found):
-        raise ModelError(f"its metadata give {key} as {found!r:.60}, expected a list of numbers")
-    return tuple(map(float, found)) or None
+    numbers = tuple(map(_finite, found)) if isinstance(found, list) else (None,)
+    known = tuple(number for number in numbers if number is not None)
+    if len(known) != len(numbers):
+        raise ModelError(f"its metadata give {key} as {found!r:.60}, expected a list of numbers; {_IMPORT}")
+    return known or None
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number, or one in quotes; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _value(metadata: Mapping[str, str], key: str) -> Any:

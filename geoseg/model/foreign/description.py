@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, UsageError
 from geoseg.model.graph import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 UNKNOWN_LICENSE = "not stated"
 
@@ -53,6 +54,18 @@ class Description:
     def is_empty(self) -> bool:
         """Whether nothing that matters is told."""
         return self.classes is None and self.resolution_m is None
+
+
+def nothing_told(path: Path, told: Description | None) -> None:
+    """Refuse a description of a model that has geoseg's own card, which would be ignored.
+
+    Raises:
+        UsageError: something is told.
+    """
+    names = [entry.name for entry in fields(Description) if told and getattr(told, entry.name) is not None]
+    if names:
+        flag = names[0].replace("_", "-")
+        raise UsageError(f"--{flag}: {path} is a model of geoseg, whose card says it; leave --{flag} away")
 
 
 def description_from_json(plain: Mapping[str, Any]) -> Description:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ _LARGEST_HALO = 256
 
 
 def card_of_graph(path: Path, told: Description, facts: GraphFacts, answers: Answers) -> ModelCard:
-    """Return the card of a graph.
+    """Return the card of a graph whose description is complete.
 
     Args:
         path: its file; begins every message.
@@ -34,9 +35,8 @@ def card_of_graph(path: Path, told: Description, facts: GraphFacts, answers: Ans
         answers: what its last operation makes, where nothing is said.
 
     Raises:
-        ModelError: something is missing, with what to type; or what is said does not fit the graph.
+        ModelError: what is said does not fit the graph.
     """
-    complete(path, told, facts.bands)
     try:
         channels, legend, answers = _classes(told, facts.channels, told.answers or answers)
         network = GraphSpec(
@@ -56,7 +56,9 @@ def card_of_graph(path: Path, told: Description, facts: GraphFacts, answers: Ans
 def described_card(path: Path, told: Description, network: GraphSpec, legend: Legend) -> ModelCard:
     """Return the card of a graph whose description is complete; raises ModelError and UsageError."""
     bands = told.bands or _BANDS[network.bands]
-    assert told.value_range and told.input_range and told.resolution_m  # noqa: PT018, S101 - `complete` has seen to it
+    assert told.value_range and told.input_range and told.resolution_m is not None  # noqa: PT018, S101 - by `complete`
+    if not 0 < told.resolution_m < math.inf:
+        raise ModelError(f"a ground pixel of {told.resolution_m:g} m is none; say another with --resolution-m")
     low, high = told.value_range
     bottom, top = told.input_range
     if not (low < high and bottom < top):
@@ -104,9 +106,10 @@ def complete(path: Path, told: Description, bands: int) -> None:
         nouns = {"--classes": "classes", "--resolution-m": "ground pixel", "--bands": "bands"}
         nouns |= {"--value-range": "range of pixel values", "--input-range": "range these are scaled to"}
         lacks = ", ".join(nouns[flag.split()[0]] for flag in missing)
-        flags = " ".join([*missing, "--out", f"{shlex.quote(path.stem)}.safetensors"])
+        stem = path.name.removesuffix(path.suffix).removesuffix(".mlm")
+        flags = " ".join([*missing, "--out", f"{shlex.quote(stem)}.safetensors"])
         raise ModelError(
-            f"{path}: its {lacks} are not known; say what they are, such as: "
+            f"{path}: its {lacks} {'is' if lacks == 'ground pixel' else 'are'} not known; say so, such as: "
             f"geoseg model import {shlex.quote(str(path))} {flags}"
         )
     if told.bands is not None and len(told.bands) != bands:

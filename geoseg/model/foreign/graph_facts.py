@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STRIDES = (32, 16, 64, 8, 128)
 _FLOATS = ("float32", "float16")
+_BANDS_LAST = range(1, 16)
 _MOST_ELEMENTS = 1 << 31  # of anything a graph computes for one small window
 
 
@@ -97,8 +98,16 @@ def _sides(path: Path, proto: OnnxFile) -> tuple[int | None, ...]:
     given = _one(path, "input", proto)
     for value in (given, _one(path, "output", proto)):
         if value.kind not in _FLOATS or (value.shape is not None and len(value.shape) != 4):
-            raise ModelError(f"{path}: has {value}, expected float32 of (n, bands or classes, height, width)")
+            raise ModelError(
+                f"{path}: has {value}, expected float32 of (n, bands or classes, height, width); export it with "
+                "pixels as float32, and with the scores from before an argmax"
+            )
     sides = given.shape or (None, None, None, None)
+    if sides[3] in _BANDS_LAST and sides[1] not in _BANDS_LAST:
+        raise ModelError(
+            f"{path}: has {given}, whose bands seem to come last, expected (n, bands, height, width); export "
+            "it so, with tf2onnx by --inputs-as-nchw and --outputs-as-nchw"
+        )
     if sides[0] not in (None, 1):
         raise ModelError(
             f"{path}: is bound to {sides[0]} images at a time; export it with one, or with a dynamic batch"

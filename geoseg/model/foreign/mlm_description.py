@@ -57,7 +57,7 @@ def item_description(item: Mapping[str, Any]) -> Description:
             license=str(properties["license"]) if "license" in properties else None,
             text=str(properties["description"]) if "description" in properties else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as wrong:
         if isinstance(wrong, ModelError):
             raise
         raise ModelError(f"it does not follow STAC MLM ({wrong!r:.120})") from wrong
@@ -112,7 +112,8 @@ def _line(step: Any) -> tuple[float, float, float | None, float | None]:
     if kind == "z-score":
         return _number(step["mean"]), _number(step["stddev"]), low, high
     if kind == "min-max":
-        assert low is not None and high is not None  # noqa: PT018, S101
+        if low is None or high is None:
+            raise ModelError("it scales values by min-max, with no minimum or no maximum")
         return low, high - low, low, high
     if kind in ("clip", "clip-min", "clip-max"):
         return 0.0, 1.0, low, high

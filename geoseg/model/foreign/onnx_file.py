@@ -10,8 +10,8 @@ import numpy as np
 from geoseg.errors import ModelError
 from geoseg.model import card as cards
 from geoseg.model.foreign.deepness import deepness_description
-from geoseg.model.foreign.description import Description, description_from_json
-from geoseg.model.foreign.graph_card import card_of_graph
+from geoseg.model.foreign.description import Description, description_from_json, nothing_told
+from geoseg.model.foreign.graph_card import card_of_graph, complete
 from geoseg.model.foreign.graph_facts import facts_of, read_content
 from geoseg.model.foreign.mlm_description import is_item, item_description
 from geoseg.model.foreign.onnx_proto import without_metadata
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 20  # bytes of a sidecar
 
 
-def read_onnx(path: Path, told: Description | None = None) -> Model:
+def read_onnx(path: Path, told: Description | None = None, *, item: Path | None = None) -> Model:
     """Read a model.
 
     What is told counts most, then what stands in ``NAME.onnx.json`` or ``NAME.json`` beside the file, then what the
@@ -38,24 +38,28 @@ def read_onnx(path: Path, told: Description | None = None) -> Model:
     Args:
         path: the file.
         told: what else is known of it.
+        item: the STAC item that it belongs to, which is what users name.
 
     Raises:
         ModelError: it cannot be used, or what it takes to use it is not known.
     """
     content, proto = read_content(path)
     if CARD_KEY in proto.metadata:
+        nothing_told(path, told)
         return _ours(path, content, proto, proto.metadata[CARD_KEY])
     try:
-        described = (told or Description()).over(sidecar(path)).over(deepness_description(proto.metadata))
+        described = (told or Description()).over(sidecar(path))
+        described = described.over(deepness_description(proto.metadata, described))
     except ModelError as wrong:
         raise ModelError(f"{path}: {wrong}") from wrong
-    return graph_model(path, content, proto, described)
+    return graph_model(path, content, proto, described, item=item)
 
 
-def graph_model(path: Path, content: bytes, proto: OnnxFile, told: Description) -> Model:
+def graph_model(path: Path, content: bytes, proto: OnnxFile, told: Description, *, item: Path | None = None) -> Model:
     """Return the model of a graph's bytes; raises ModelError."""
     bands = None if told.bands is None else len(told.bands)
     facts = facts_of(path, content, proto, bands=bands, stride=told.stride)
+    complete(item or path, told, facts.bands)
     weights = {GRAPH: np.frombuffer(content, np.uint8)}
     card = card_of_graph(path, told, facts, _last(proto))
     return Model(cards.with_digest(card, digest_of(weights.items())), weights)

@@ -10,26 +10,26 @@ from geoseg.model.network import NetworkSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
-"""What wrappers put before names: parallel training, Lightning, compilation."""
-
 _BOOKKEEPING = "num_batches_tracked"
+_FIRST = "down.0.0.conv.weight"
 
 
 def without_prefixes(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state dict without wrappers' prefixes and torch's own counts."""
+    """Return a state dict without torch's own counts, and without what wrappers put before the names of our network.
+
+    Wrappers are those of parallel training, Lightning and compilation. What lies beside the network, such as a loss
+    with weights, is left out; two networks are left as they are.
+    """
     found = {name: tensor for name, tensor in state.items() if not name.endswith(_BOOKKEEPING)}
-    while found:
-        prefix = next((p for p in PREFIXES if all(name.startswith(p) for name in found)), None)
-        if prefix is None:
-            break
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
-    return found
+    prefixes = [name.removesuffix(_FIRST) for name in found if name == _FIRST or name.endswith(f".{_FIRST}")]
+    if len(prefixes) != 1 or not prefixes[0]:
+        return found
+    return {name.removeprefix(prefixes[0]): tensor for name, tensor in found.items() if name.startswith(prefixes[0])}
 
 
 def is_ours(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Return whether tensors have the names of our network."""
-    return "down.0.0.conv.weight" in shapes and "head.weight" in shapes
+    return _FIRST in shapes and "head.weight" in shapes
 
 
 def spec_of(shapes: Mapping[str, tuple[int, ...]], bands: int, classes: int) -> NetworkSpec:

@@ -16,10 +16,9 @@ MODEL = file(
     "MODEL",
     "Model (empty: the bundled one)",
     "--model",
-    "A model file of your own, as geoseg train writes it. Empty: the model that comes with geoseg, for images of "
-    "built-up "
-    "areas with pixels of about 1 m.",
-    endings="Models (*.safetensors *.onnx);;All files (*)",
+    "A model file of your own, as geoseg train writes it, an ONNX file, or a STAC MLM item (.json). Empty: the model "
+    "that comes with geoseg, for images of built-up areas with pixels of about 1 m.",
+    endings="Models (*.safetensors *.onnx *.json);;All files (*)",
     advanced=False,
 )
 
