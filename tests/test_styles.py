@@ -158,6 +158,19 @@ def test_what_a_geopackage_does_not_say_follows_from_its_layers(tmp_path):
     assert {style.layer: [style.qml, style.sld] for style in styles_of(usual) if style.layer in before} == before
 
 
+def test_each_layer_has_files_of_its_own_whatever_it_is_called(tmp_path):
+    path = layers_of(tmp_path, "map.gpkg")
+    names = {"buildings": "a/b", "roads": "A:B", "water": "é" * 200}
+    with closing(sqlite3.connect(path)) as file, file:
+        for before, after in names.items():
+            file.execute("UPDATE layer_styles SET f_table_name = ? WHERE f_table_name = ?", (after, before))
+            file.execute("UPDATE gpkg_geometry_columns SET table_name = ? WHERE table_name = ?", (after, before))
+    stored = styles_in(path)
+    written = export_styles(path, tmp_path / "styles", overwrite=False)
+    assert [file.name for file in written[:6:2]] == ["a_b.qml", "A_B_2.qml", "é" * 100 + ".qml"]
+    assert [file.read_text(encoding="utf-8") for file in written[:6:2]] == [stored[name][0] for name in names.values()]
+
+
 @pytest.mark.parametrize("name", ["map.geojson", "map.fgb", "map.parquet"])
 def test_one_layer_of_many_classes_is_styled_by_class(tmp_path, name):
     (style,) = styles_of(layers_of(tmp_path, name))
