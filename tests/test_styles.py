@@ -151,6 +151,9 @@ def test_what_a_geopackage_does_not_say_follows_from_its_layers(tmp_path):
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE layer_styles SET styleSLD = ''")
     assert {style.layer: [style.qml, style.sld] for style in styles_of(path)} == before
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE layer_styles SET styleSLD = x'00ff'")
+    assert {style.layer: [style.qml, style.sld] for style in styles_of(path)} == before
     usual = layers_of(tmp_path, "usual.gpkg")
     before = styles_in(usual)
     with closing(sqlite3.connect(usual)) as file, file:

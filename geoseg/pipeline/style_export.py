@@ -137,7 +137,12 @@ def _stored(database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
     if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'layer_styles'").fetchone():
         return {}
     rows = database.execute("SELECT f_table_name, styleQML, styleSLD FROM layer_styles ORDER BY useAsDefault, id")
-    return {str(name): (str(qml or ""), str(sld or "")) for name, qml, sld in rows}
+    return {str(name): (_text(qml), _text(sld)) for name, qml, sld in rows}
+
+
+def _text(stored: object) -> str:
+    """Return a text of a database; empty where there is none, or bytes instead."""
+    return stored if isinstance(stored, str) else ""
 
 
 def _made(database: sqlite3.Connection, name: str, kind: str, qml: str) -> LayerStyle | None:
