@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -105,7 +106,8 @@ def segmented(qgis, tmp_path_factory) -> dict:
 def desktop(qgis, segmented, tmp_path_factory) -> dict:
     """Return what the desktop application shows of the plugin; pictures are in ``folder``."""
     folder = tmp_path_factory.mktemp("desktop")
-    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, SAMPLE / "scene.tif", segmented["OUTPUT"]]
+    scene = shutil.copy(SAMPLE / "scene.tif", folder)  # QGIS keeps statistics beside what it draws
+    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, scene, segmented["OUTPUT"]]
     environment = qgis.environment | {"QGIS_PLUGINPATH": str(qgis.plugin.parent)}
     done = subprocess.run(
         list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -202,15 +204,42 @@ def test_a_model_goes_on_with_the_layers(desktop):
     assert desktop["model"] > 3
 
 
-def test_what_is_no_file_is_refused_in_a_sentence(desktop):
-    tiles, ending = desktop["refused"]
+def test_what_cannot_be_run_is_refused_in_a_sentence(desktop):
+    tiles, ending, packed, unselected, nowhere, folder, scores = desktop["refused"]
     assert "Image: tiles is a layer of the kind wms, expected a file; save it as GeoTIFF first" in tiles
     assert "x.shp does not end in .gpkg" in ending
+    assert re.search(r"Image: packed lies in the archive \S+/packed\.zip, expected a file; unpack it first", packed)
+    assert "Only inside polygons: area has no polygons, or none of them is selected" in unselected
+    assert "Only inside polygons: area has no CRS" in nowhere
+    assert "packed.zip is no folder and cannot be made one" in folder
+    assert "nowhere/x.json does not exist; create it first" in scores
+    assert not any("Traceback" in said for said in desktop["refused"])
+
+
+def test_a_stopped_run_says_what_is_left_of_it(desktop):
+    log, results, left = desktop["stopped"]["segment"]
+    assert "Stopped; nothing was written." in log
+    assert (results, left) == ({}, [])
+    log, results, left = desktop["stopped"]["batch"]
+    assert "Stopped; results that are finished stay" in log
+    assert "nothing was written" not in log
+    assert results == {}
+    assert not [name for name in left if name.endswith(".gpkg")]
 
 
 def test_vectorize_and_evaluate(qgis, segmented, tmp_path):
     found = qgis.run("geoseg:vectorize", INPUT=SAMPLE / "reference.tif", OUTPUT=tmp_path / "true.gpkg", CLASSES="all")
     assert len(found["LAYERS"]) == 5
+    assert found["LAND"] == f"{tmp_path / 'true.gpkg'}|layername=land"
+    (tmp_path / "legend.csv").write_text("1,output\n2,layers\n3,a<b>&\"c'\n4,d\n5,e\n")
+    odd = qgis.run(
+        "geoseg:vectorize",
+        INPUT=SAMPLE / "reference.tif",
+        OUTPUT=tmp_path / "odd.gpkg",
+        LEGEND=tmp_path / "legend.csv",
+    )
+    assert odd["OUTPUT"] == str(tmp_path / "odd.gpkg"), "whatever a class is called"
+    assert [layer.rpartition("=")[2] for layer in odd["LAYERS"]] == ["output", "layers", "a_b_c", "d", "e"]
     scores = qgis.run(
         "geoseg:evaluate",
         PREDICTED=segmented["BUILDINGS"],
