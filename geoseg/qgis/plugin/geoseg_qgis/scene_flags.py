@@ -17,8 +17,7 @@ MODEL = file(
     "Model (empty: the bundled one)",
     "--model",
     "A model file of your own, as geoseg train writes it. Empty: the model that comes with geoseg, for images of "
-    "built-up "
-    "areas with pixels of about 1 m.",
+    "built-up areas with pixels of about 1 m.",
     endings="Models (*.safetensors *.onnx);;All files (*)",
     advanced=False,
 )
@@ -77,8 +76,7 @@ DETAILS = (
         "Ground pixel the network sees",
         "--resolution",
         "auto, native, or metres. Empty: auto, which resamples when the image's pixels differ from the model's by "
-        "more than "
-        "a quarter.",
+        "more than a quarter.",
     ),
     text(
         "STRETCH",
