@@ -64,6 +64,7 @@ class Qgis:
         for made in (self.temporary, folder / "run", folder / "config" / "profiles" / "default"):
             made.mkdir(parents=True)
         (folder / "run").chmod(0o700)
+        self.scene = shutil.copy(SAMPLE / "scene.tif", folder)  # QGIS keeps statistics beside what it opens
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("GEOSEG_", "QGIS_", "PYTHON"))} | {
             "QT_QPA_PLATFORM": "offscreen",
             "QGIS_CUSTOM_CONFIG_PATH": str(folder / "config"),
@@ -99,15 +100,14 @@ def qgis(qgis_process, tmp_path_factory) -> Qgis:
 def segmented(qgis, tmp_path_factory) -> dict:
     """Return the results of geoseg:segment on the sample."""
     out = tmp_path_factory.mktemp("segmented") / "map.gpkg"
-    return qgis.run("geoseg:segment", INPUT=SAMPLE / "scene.tif", OUTPUT=out)
+    return qgis.run("geoseg:segment", INPUT=qgis.scene, OUTPUT=out)
 
 
 @pytest.fixture(scope="session")
 def desktop(qgis, segmented, tmp_path_factory) -> dict:
     """Return what the desktop application shows of the plugin; pictures are in ``folder``."""
     folder = tmp_path_factory.mktemp("desktop")
-    scene = shutil.copy(SAMPLE / "scene.tif", folder)  # QGIS keeps statistics beside what it draws
-    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, scene, segmented["OUTPUT"]]
+    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, qgis.scene, segmented["OUTPUT"]]
     environment = qgis.environment | {"QGIS_PLUGINPATH": str(qgis.plugin.parent)}
     done = subprocess.run(
         list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -274,7 +274,7 @@ def test_batch_makes_one_result_of_each_or_one_map(qgis, tiles, tmp_path):
 
 
 def test_a_failing_run_ends_with_geosegs_sentence(qgis, tmp_path):
-    words = ("INPUT=" + str(SAMPLE / "scene.tif"), f"OUTPUT={tmp_path / 'x.gpkg'}", "OTHER_CLASSES=houses")
+    words = (f"INPUT={qgis.scene}", f"OUTPUT={tmp_path / 'x.gpkg'}", "OTHER_CLASSES=houses")
     done = qgis.call("run", "geoseg:segment", "--", *words)
     assert done.returncode == 1
     assert "--classes: houses is not in the legend; use all, or any of building" in done.stderr + done.stdout
@@ -284,7 +284,7 @@ def test_a_failing_run_ends_with_geosegs_sentence(qgis, tmp_path):
 def test_a_missing_program_says_how_to_set_it(qgis, tmp_path):
     left = qgis.plugin / "installed.json"
     text = left.read_text()
-    words = ("INPUT=" + str(SAMPLE / "scene.tif"), f"OUTPUT={tmp_path / 'x.gpkg'}")
+    words = (f"INPUT={qgis.scene}", f"OUTPUT={tmp_path / 'x.gpkg'}")
     try:
         left.write_text('{"command": ["/nowhere/geoseg"]}')
         done = qgis.call("run", "geoseg:segment", "--", *words, PATH="/usr/bin:/bin")
@@ -316,7 +316,7 @@ def test_a_cancelled_run_leaves_nothing(qgis, tmp_path):
     (tmp_path / "area.geojson").write_text(
         '{"type": "Polygon", "coordinates": [[[55.2, 25.1], [55.3, 25.1], [55.3, 25.2], [55.2, 25.2], [55.2, 25.1]]]}'
     )
-    words = [f"INPUT={SAMPLE / 'scene.tif'}", f"OUTPUT={out}", "TTA=true", f"AOI={tmp_path / 'area.geojson'}"]
+    words = [f"INPUT={qgis.scene}", f"OUTPUT={out}", "TTA=true", f"AOI={tmp_path / 'area.geojson'}"]
     before = set(qgis.temporary.iterdir())
     command = [qgis.program, "run", "geoseg:segment", "--", *words]
     with subprocess.Popen(
