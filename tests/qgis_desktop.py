@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 sys.path[:0] = [os.environ["QGIS_PLUGINPATH"], os.environ.get("QGIS_PYTHON_PLUGINS", "/usr/share/qgis/python/plugins")]
@@ -180,21 +181,63 @@ def in_a_model() -> int:
     return QgsVectorLayer(str(FOLDER / "points.gpkg"), "points", "ogr").featureCount()
 
 
+def packed() -> str:
+    """Add the scene inside a zip to the project and return the layer's name."""
+    with zipfile.ZipFile(FOLDER / "packed.zip", "w") as archive:
+        archive.write(SCENE, "scene.tif")
+    layer = QgsRasterLayer(f"/vsizip/{FOLDER / 'packed.zip'}/scene.tif", "packed")
+    QgsProject.instance().addMapLayer(layer)
+    return layer.name()
+
+
+def empty_area(crs: str, *, drawn: bool) -> QgsProcessingFeatureSourceDefinition:
+    """Return a layer of polygons of which none is selected, or all are meant."""
+    area = QgsVectorLayer("Polygon", "area", "memory")
+    area.setCrs(QgsCoordinateReferenceSystem(crs))
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(325010, 2784950, 325060, 2784990)))
+    area.dataProvider().addFeatures([feature])
+    QgsProject.instance().addMapLayer(area)
+    return QgsProcessingFeatureSourceDefinition(area.id(), not drawn)
+
+
 def refused() -> list[str]:
-    """Return what is said of layers that are no files, and of an unusual ending."""
+    """Return what is said of what cannot be run, in the order of the attempts."""
     tiles = QgsRasterLayer("type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=1&zmin=0", "tiles", "wms")
     QgsProject.instance().addMapLayer(tiles)
     said = []
-    for parameters in (
-        {"INPUT": "tiles", "OUTPUT": "TEMPORARY_OUTPUT"},
-        {"INPUT": SCENE, "OUTPUT": str(FOLDER / "x.shp")},
+    area = {"INPUT": SCENE, "OUTPUT": "TEMPORARY_OUTPUT"}
+    for name, parameters in (
+        ("segment", {"INPUT": "tiles", "OUTPUT": "TEMPORARY_OUTPUT"}),
+        ("segment", {"INPUT": SCENE, "OUTPUT": str(FOLDER / "x.shp")}),
+        ("segment", {"INPUT": packed(), "OUTPUT": "TEMPORARY_OUTPUT"}),
+        ("segment", {**area, "AOI": empty_area("EPSG:32640", drawn=False)}),
+        ("segment", {**area, "AOI": empty_area("", drawn=True)}),
+        ("batch", {"INPUT": [SCENE], "OUTPUT": str(FOLDER / "packed.zip")}),
+        ("evaluate", {"PREDICTED": SCENE, "REFERENCE": SCENE, "SCORES": str(FOLDER / "nowhere" / "x.json")}),
     ):
         context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
         context.setProject(QgsProject.instance())
-        assert not algorithm("segment").run(parameters, context, feedback)[1]
+        assert not algorithm(name).run(parameters, context, feedback)[1]
         said.append(feedback.textLog())
     QgsProject.instance().clear()
     return said
+
+
+def stopped() -> dict:
+    """Return what is said, and what is left, of runs that are stopped as soon as they begin."""
+    told = {}
+    for name, parameters in (
+        ("segment", {"INPUT": SCENE, "OUTPUT": str(FOLDER / "stopped" / "x.gpkg")}),
+        ("batch", {"INPUT": [SCENE], "OUTPUT": str(FOLDER / "stopped")}),
+    ):
+        (FOLDER / "stopped").mkdir(exist_ok=True)
+        context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+        feedback.cancel()
+        results, _ = algorithm(name).run(parameters, context, feedback)
+        left = [path.name for path in (FOLDER / "stopped").iterdir()]
+        told[name] = [feedback.textLog(), results, left]
+    return told
 
 
 def main() -> None:
@@ -215,6 +258,7 @@ def main() -> None:
         "covered": in_parts(),
         "model": in_a_model(),
         "refused": refused(),
+        "stopped": stopped(),
     }
     print(json.dumps(told))
     sys.stdout.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geoseg.layers.looks import OPACITY
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 pytestmark = pytest.mark.qgis
@@ -63,6 +65,7 @@ class Qgis:
         for made in (self.temporary, folder / "run", folder / "config" / "profiles" / "default"):
             made.mkdir(parents=True)
         (folder / "run").chmod(0o700)
+        self.scene = shutil.copy(SAMPLE / "scene.tif", folder)  # QGIS keeps statistics beside what it opens
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("GEOSEG_", "QGIS_", "PYTHON"))} | {
             "QT_QPA_PLATFORM": "offscreen",
             "QGIS_CUSTOM_CONFIG_PATH": str(folder / "config"),
@@ -98,14 +101,14 @@ def qgis(qgis_process, tmp_path_factory) -> Qgis:
 def segmented(qgis, tmp_path_factory) -> dict:
     """Return the results of geoseg:segment on the sample."""
     out = tmp_path_factory.mktemp("segmented") / "map.gpkg"
-    return qgis.run("geoseg:segment", INPUT=SAMPLE / "scene.tif", OUTPUT=out)
+    return qgis.run("geoseg:segment", INPUT=qgis.scene, OUTPUT=out)
 
 
 @pytest.fixture(scope="session")
 def desktop(qgis, segmented, tmp_path_factory) -> dict:
     """Return what the desktop application shows of the plugin; pictures are in ``folder``."""
     folder = tmp_path_factory.mktemp("desktop")
-    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, SAMPLE / "scene.tif", segmented["OUTPUT"]]
+    command = [PYTHON, TOP / "tests" / "qgis_desktop.py", folder, qgis.scene, segmented["OUTPUT"]]
     environment = qgis.environment | {"QGIS_PLUGINPATH": str(qgis.plugin.parent)}
     done = subprocess.run(
         list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -160,7 +163,7 @@ def test_layers_have_our_colors_as_soon_as_they_are_opened(desktop):
 
 def test_a_run_in_a_project_loads_styled_layers_in_order(desktop):
     found = desktop["loaded"]
-    assert found["legend"] == ["road_centerlines", "buildings", "roads", "water", "land", "final", "scene"]
+    assert found["legend"] == ["buildings", "road_centerlines", "roads", "water", "land", "final", "scene"]
     colors = {name: color for name, color in found["colors"].items() if name in STYLES}
     assert colors == {name: STYLES[name] for name in ("buildings", "roads", "water", "land")}
     assert found["temporary"].endswith(".gpkg")
@@ -176,9 +179,13 @@ def test_the_rendered_map_shows_the_classes_where_they_are(desktop):
     expected = np.full_like(seen, 255)
     for entry in DEFAULT_LEGEND:
         if entry.layer != "vegetation":
-            expected[:, classes == entry.value] = np.array(list(bytes.fromhex(entry.style[1:])))[:, None]
-    same = (np.abs(seen.astype(int) - expected).max(0) < 3).mean()
-    assert same > 0.95, "outlines and simplified borders are all that differs"
+            color = np.array(list(bytes.fromhex(entry.style[1:])))
+            expected[:, classes == entry.value] = (OPACITY * color + (1 - OPACITY) * 255).round()[:, None]
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(classes, 1, mode="edge"), (3, 3))
+    inside = around.min((2, 3)) == around.max((2, 3))  # outlines and simplified borders are elsewhere
+    same = np.abs(seen.astype(int) - expected).max(0) < 3
+    assert inside.mean() > 0.5
+    assert same[inside].mean() > 0.99
 
 
 def test_every_parameter_has_help_and_the_dialog_stays_short(desktop):
@@ -202,15 +209,42 @@ def test_a_model_goes_on_with_the_layers(desktop):
     assert desktop["model"] > 3
 
 
-def test_what_is_no_file_is_refused_in_a_sentence(desktop):
-    tiles, ending = desktop["refused"]
+def test_what_cannot_be_run_is_refused_in_a_sentence(desktop):
+    tiles, ending, packed, unselected, nowhere, folder, scores = desktop["refused"]
     assert "Image: tiles is a layer of the kind wms, expected a file; save it as GeoTIFF first" in tiles
     assert "x.shp does not end in .gpkg" in ending
+    assert re.search(r"Image: packed lies in the archive \S+/packed\.zip, expected a file; unpack it first", packed)
+    assert "Only inside polygons: area has no polygons, or none of them is selected" in unselected
+    assert "Only inside polygons: area has no CRS" in nowhere
+    assert "packed.zip is no folder and cannot be made one" in folder
+    assert "nowhere/x.json does not exist; create it first" in scores
+    assert not any("Traceback" in said for said in desktop["refused"])
+
+
+def test_a_stopped_run_says_what_is_left_of_it(desktop):
+    log, results, left = desktop["stopped"]["segment"]
+    assert "Stopped; nothing was written." in log
+    assert (results, left) == ({}, [])
+    log, results, left = desktop["stopped"]["batch"]
+    assert "Stopped; results that are finished stay" in log
+    assert "nothing was written" not in log
+    assert results == {}
+    assert not [name for name in left if name.endswith(".gpkg")]
 
 
 def test_vectorize_and_evaluate(qgis, segmented, tmp_path):
     found = qgis.run("geoseg:vectorize", INPUT=SAMPLE / "reference.tif", OUTPUT=tmp_path / "true.gpkg", CLASSES="all")
     assert len(found["LAYERS"]) == 5
+    assert found["LAND"] == f"{tmp_path / 'true.gpkg'}|layername=land"
+    (tmp_path / "legend.csv").write_text("1,output\n2,layers\n3,a<b>&\"c'\n4,d\n5,e\n")
+    odd = qgis.run(
+        "geoseg:vectorize",
+        INPUT=SAMPLE / "reference.tif",
+        OUTPUT=tmp_path / "odd.gpkg",
+        LEGEND=tmp_path / "legend.csv",
+    )
+    assert odd["OUTPUT"] == str(tmp_path / "odd.gpkg"), "whatever a class is called"
+    assert [layer.rpartition("=")[2] for layer in odd["LAYERS"]] == ["output", "layers", "a_b_c", "d", "e"]
     scores = qgis.run(
         "geoseg:evaluate",
         PREDICTED=segmented["BUILDINGS"],
@@ -245,7 +279,7 @@ def test_batch_makes_one_result_of_each_or_one_map(qgis, tiles, tmp_path):
 
 
 def test_a_failing_run_ends_with_geosegs_sentence(qgis, tmp_path):
-    words = ("INPUT=" + str(SAMPLE / "scene.tif"), f"OUTPUT={tmp_path / 'x.gpkg'}", "OTHER_CLASSES=houses")
+    words = (f"INPUT={qgis.scene}", f"OUTPUT={tmp_path / 'x.gpkg'}", "OTHER_CLASSES=houses")
     done = qgis.call("run", "geoseg:segment", "--", *words)
     assert done.returncode == 1
     assert "--classes: houses is not in the legend; use all, or any of building" in done.stderr + done.stdout
@@ -255,7 +289,7 @@ def test_a_failing_run_ends_with_geosegs_sentence(qgis, tmp_path):
 def test_a_missing_program_says_how_to_set_it(qgis, tmp_path):
     left = qgis.plugin / "installed.json"
     text = left.read_text()
-    words = ("INPUT=" + str(SAMPLE / "scene.tif"), f"OUTPUT={tmp_path / 'x.gpkg'}")
+    words = (f"INPUT={qgis.scene}", f"OUTPUT={tmp_path / 'x.gpkg'}")
     try:
         left.write_text('{"command": ["/nowhere/geoseg"]}')
         done = qgis.call("run", "geoseg:segment", "--", *words, PATH="/usr/bin:/bin")
@@ -287,7 +321,7 @@ def test_a_cancelled_run_leaves_nothing(qgis, tmp_path):
     (tmp_path / "area.geojson").write_text(
         '{"type": "Polygon", "coordinates": [[[55.2, 25.1], [55.3, 25.1], [55.3, 25.2], [55.2, 25.2], [55.2, 25.1]]]}'
     )
-    words = [f"INPUT={SAMPLE / 'scene.tif'}", f"OUTPUT={out}", "TTA=true", f"AOI={tmp_path / 'area.geojson'}"]
+    words = [f"INPUT={qgis.scene}", f"OUTPUT={out}", "TTA=true", f"AOI={tmp_path / 'area.geojson'}"]
     before = set(qgis.temporary.iterdir())
     command = [qgis.program, "run", "geoseg:segment", "--", *words]
     with subprocess.Popen(

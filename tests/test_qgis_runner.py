@@ -17,6 +17,7 @@ import pytest
 from geoseg.layers.temporary import is_alive, temporary_beside
 from geoseg.model.foreign.refusals import OPENED
 from geoseg.qgis.plugin.geoseg_qgis import runner
+from geoseg.qgis.plugin.geoseg_qgis.command_line import as_operand, typed
 from geoseg.qgis.plugin.geoseg_qgis.environment import clean_environment, own_environment
 from geoseg.qgis.plugin.geoseg_qgis.executable import ExecutableError, checked_version, find_command
 from geoseg.qgis.plugin.geoseg_qgis.leftovers import remove_leftovers
@@ -272,6 +273,33 @@ def program(path: Path, says: str) -> Path:
 
 
 @on_posix
+@on_posix
+def test_the_line_in_the_log_can_be_typed():
+    words = [
+        sys.executable,
+        "-c",
+        "import sys; print(sys.argv[1:])",
+        "a b",
+        "",
+        "it's",
+        '"q"',
+        "$HOME",
+        "#1",
+        "a;b&c",
+        "*",
+    ]
+    done = subprocess.run(["/bin/sh", "-c", typed(words, "linux")], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == words[3:]
+    assert typed(["geoseg", "a b", "--out=x.gpkg"], "win32") == 'geoseg "a b" --out=x.gpkg'
+
+
+def test_a_file_whose_name_begins_like_a_flag_is_none(tmp_path):
+    assert [as_operand(path) for path in ("-a.tif", "a-b.tif", "/a/-b.tif")] == ["./-a.tif", "a-b.tif", "/a/-b.tif"]
+    command = [sys.executable, "-m", "geoseg", "info", as_operand("-a.tif")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "does not exist" in done.stderr
+
+
 def test_the_program_is_sought_in_this_order(tmp_path):
     by_setting, by_environment, by_install, on_path = (
         str(program(tmp_path / name / "geoseg", "geoseg, version 9.9.9")) for name in ("set", "env", "inst", "path")
@@ -328,6 +356,7 @@ def test_the_plugin_is_python_3_9_and_takes_qt_from_qgis(path):
     assert not {name for name in modules if name.startswith(("PyQt", "geoseg"))}
     foreign = {name for name in modules if name.partition(".")[0] in ("qgis", "processing")}
     if path.name in (
+        "command_line.py",
         "environment.py",
         "executable.py",
         "leftovers.py",

@@ -151,11 +151,27 @@ def test_what_a_geopackage_does_not_say_follows_from_its_layers(tmp_path):
     with closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE layer_styles SET styleSLD = ''")
     assert {style.layer: [style.qml, style.sld] for style in styles_of(path)} == before
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE layer_styles SET styleSLD = x'00ff'")
+    assert {style.layer: [style.qml, style.sld] for style in styles_of(path)} == before
     usual = layers_of(tmp_path, "usual.gpkg")
     before = styles_in(usual)
     with closing(sqlite3.connect(usual)) as file, file:
         file.execute("DELETE FROM layer_styles")
     assert {style.layer: [style.qml, style.sld] for style in styles_of(usual) if style.layer in before} == before
+
+
+def test_each_layer_has_files_of_its_own_whatever_it_is_called(tmp_path):
+    path = layers_of(tmp_path, "map.gpkg")
+    names = {"buildings": "a/b", "roads": "A:B", "water": "é" * 200}
+    with closing(sqlite3.connect(path)) as file, file:
+        for before, after in names.items():
+            file.execute("UPDATE layer_styles SET f_table_name = ? WHERE f_table_name = ?", (after, before))
+            file.execute("UPDATE gpkg_geometry_columns SET table_name = ? WHERE table_name = ?", (after, before))
+    stored = styles_in(path)
+    written = export_styles(path, tmp_path / "styles", overwrite=False)
+    assert [file.name for file in written[:6:2]] == ["a_b.qml", "A_B_2.qml", "é" * 100 + ".qml"]
+    assert [file.read_text(encoding="utf-8") for file in written[:6:2]] == [stored[name][0] for name in names.values()]
 
 
 @pytest.mark.parametrize("name", ["map.geojson", "map.fgb", "map.parquet"])

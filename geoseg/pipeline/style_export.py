@@ -6,6 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from geoseg.errors import InputError, OutputError
@@ -29,6 +30,7 @@ _ONE_LAYER = (".geojson", ".json", ".fgb", ".parquet")
 _NAMED = {name: entry.name for entry in DEFAULT_LEGEND for name in (entry.name, str(entry.layer))}
 _FILL = re.compile(r'name="color" value="(\d{1,3}),(\d{1,3}),(\d{1,3})')
 _UNFIT = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # in the names of files, on one system or another
+_LONGEST = 200  # bytes of a name, which may have 255 with all that is added
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,7 @@ def export_styles(path: Path, folder: Path, *, overwrite: bool) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder}: is no folder and cannot be made one ({error.strerror})") from error
     texts: dict[Path, str] = {}
-    for style in styles:
-        name = _UNFIT.sub("_", style.layer)
+    for style, name in zip(styles, file_names(style.layer for style in styles), strict=True):
         texts |= {folder / f"{name}.qml": style.qml, folder / f"{name}.sld": style.sld}
     for target in texts:
         check_target(target, overwrite=overwrite, inputs=[path])
@@ -69,6 +70,17 @@ def export_styles(path: Path, folder: Path, *, overwrite: bool) -> list[Path]:
             with writing(temporary):
                 temporary.write_text(text, encoding="utf-8", newline="\n")
     return list(texts)
+
+
+def file_names(layers: Iterable[str]) -> list[str]:
+    """Return a name without ending for each layer's files, no two alike where capitals do not count."""
+    found: list[str] = []
+    for layer in layers:
+        plain = _UNFIT.sub("_", layer).encode()[:_LONGEST].decode(errors="ignore")
+        names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+        taken = {name.casefold() for name in found}
+        found.append(next(name for name in names if name.casefold() not in taken))
+    return found
 
 
 def styles_of(path: Path) -> list[LayerStyle]:
@@ -125,7 +137,12 @@ def _stored(database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
     if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'layer_styles'").fetchone():
         return {}
     rows = database.execute("SELECT f_table_name, styleQML, styleSLD FROM layer_styles ORDER BY useAsDefault, id")
-    return {str(name): (str(qml or ""), str(sld or "")) for name, qml, sld in rows}
+    return {str(name): (_text(qml), _text(sld)) for name, qml, sld in rows}
+
+
+def _text(stored: object) -> str:
+    """Return a text of a database; empty where there is none, or bytes instead."""
+    return stored if isinstance(stored, str) else ""
 
 
 def _made(database: sqlite3.Connection, name: str, kind: str, qml: str) -> LayerStyle | None:

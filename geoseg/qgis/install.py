@@ -42,7 +42,8 @@ def install_plugin(profile: Path, command: list[str], *, overwrite: bool = False
             _write(fresh, command)
             _swap(fresh, target, Path(name) / "old")
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror}); close QGIS and try again") from error
+        advice = f"make {plugins} a folder that can be written to, or close QGIS, and try again"
+        raise OutputError(f"{target}: cannot be written ({error.strerror}); {advice}") from error
     return target
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsSettings
 from qgis.PyQt.QtGui import QIcon
 
+from .command_line import typed
 from .environment import own_environment
 from .executable import SETTING, ExecutableError, checked_version, find_command
 from .leftovers import remove_leftovers
@@ -27,6 +28,7 @@ class GeosegAlgorithm(QgsProcessingAlgorithm):
     TITLE = ""
     TAGS: tuple[str, ...] = ()
     ABOUT = ""
+    STOPPED = "Stopped; nothing was written."
     SHARES: dict[str, tuple[float, float]] = {}  # noqa: RUF012 - QGIS's base class is no dataclass
 
     def createInstance(self) -> GeosegAlgorithm:  # noqa: N802
@@ -104,12 +106,12 @@ class GeosegAlgorithm(QgsProcessingAlgorithm):
         full = [*command, self.VERB, *words, "--json", "--progress=json"]
         feedback.pushInfo(f"geoseg {version}")
         began = time.time() - _COARSE_S
-        feedback.pushCommandInfo(" ".join(_quoted(word) for word in full))
+        feedback.pushCommandInfo(typed(full))
         try:
             return run(full, feedback, own_environment(), self.SHARES)
         except Stopped:
             remove_leftovers(results, began)
-            feedback.pushInfo("Stopped; nothing was written.")
+            feedback.pushInfo(self.STOPPED)
             return None
 
 
@@ -125,8 +127,3 @@ def geopackage(path: str, label: str) -> str:
             f"{label}: {path} does not end in .gpkg; other formats are exported from the layers"
         )
     return path
-
-
-def _quoted(word: str) -> str:
-    """Return a word as it would be typed."""
-    return f'"{word}"' if " " in word or not word else word

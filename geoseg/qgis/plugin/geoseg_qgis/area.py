@@ -35,11 +35,17 @@ def area_source(algorithm: Any, parameters: dict[str, Any], context: Any) -> Any
     """Return the polygons that were chosen, or None; to be called in the thread that layers live in.
 
     Raises:
-        QgsProcessingException: what was given is no layer.
+        QgsProcessingException: what was given is no layer, is empty, or is nobody knows where.
     """
     source = algorithm.parameterAsSource(parameters, _NAME, context)
     if source is None and parameters.get(_NAME) not in (None, ""):
         raise QgsProcessingException(f"{_LABEL}: {parameters[_NAME]} is not a layer; choose one of polygons")
+    if source is not None and not source.featureCount():
+        raise QgsProcessingException(
+            f"{_LABEL}: {source.sourceName()} has no polygons, or none of them is selected; draw or select some"
+        )
+    if source is not None and not source.sourceCrs().isValid():
+        raise QgsProcessingException(f"{_LABEL}: {source.sourceName()} has no CRS; set it under Layer > Set CRS")
     return source
 
 

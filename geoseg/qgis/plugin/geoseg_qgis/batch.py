@@ -44,8 +44,7 @@ _FLAGS = (
         "Replace files that this batch did not make",
         "--overwrite",
         "Replace existing files of the same names that were not made by a batch, or were changed since. Finished "
-        "results of "
-        "an earlier run that still hold are kept in any case.",
+        "results of an earlier run that still hold are kept in any case.",
     ),
     text(
         "BANDS",
@@ -88,13 +87,13 @@ class BatchAlgorithm(GeosegAlgorithm):
     VERB = "batch"
     TITLE = "Segment many images"
     TAGS = ("tiles", "mosaic", "folder", "buildings", "roads", "water", "deep learning", "aerial", "satellite")
+    STOPPED = "Stopped; results that are finished stay, and the same run again goes on from there."
     SHARES = {"look": (0, 3), "segment": (3, 95), "join": (95, 99)}  # noqa: RUF012
     ABOUT = (
         "Segments many images: one result of each, or one map of all, in which no object is cut at the borders of "
         "tiles.\n\n"
         "An image that cannot be read does not end the run: the messages and the table report.csv name it. The same "
-        "run "
-        "again does what is missing or has changed.\n\n"
+        "run again does what is missing or has changed.\n\n"
         "Cancelling keeps the results that are finished, and nothing half-written."
     )
 
@@ -148,7 +147,12 @@ class BatchAlgorithm(GeosegAlgorithm):
     def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
         """Run geoseg and name what it made."""
         out = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise QgsProcessingException(
+                f"Folder of results: {out} is no folder and cannot be made one ({error.strerror}); choose another"
+            ) from None
         joined = self.parameterAsBool(parameters, "JOIN", context)
         words = words_of(_FLAGS, self, parameters, context)
         if joined:

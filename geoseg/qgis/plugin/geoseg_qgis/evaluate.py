@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMapLayer,
@@ -87,12 +88,10 @@ class EvaluateAlgorithm(GeosegAlgorithm):
     SHARES = {"evaluate": (0, 95)}  # noqa: RUF012
     ABOUT = (
         "Compares a map with a reference: pixel accuracy, and IoU, F1, precision and recall of each class; where "
-        "ticked, "
-        "borders and single objects, too.\n\n"
+        "ticked, borders and single objects, too.\n\n"
         "A map is a class raster or a vector file, of any coordinate system. Of a vector file all layers count, "
-        "whichever "
-        "of them is chosen. The scores are in the log, and, where asked for, on a page with pictures of the worst "
-        "places."
+        "whichever of them is chosen. The scores are in the log, and, where asked for, on a page with pictures of the "
+        "worst places."
     )
 
     def initAlgorithm(self, config: Any = None) -> None:  # noqa: ARG002, N802
@@ -142,6 +141,8 @@ class EvaluateAlgorithm(GeosegAlgorithm):
         """Run geoseg, tell the scores and return the two that sum them up."""
         page = self.parameterAsFileOutput(parameters, "REPORT", context)
         scores = self.parameterAsFileOutput(parameters, "SCORES", context)
+        if scores and not Path(scores).parent.is_dir():
+            raise QgsProcessingException(f"Scores: the folder of {scores} does not exist; create it first")
         words = [*self.files, *words_of(_FLAGS, self, parameters, context)]
         words += [f"--report={page}", "--overwrite"] if page else []
         report = self.run_geoseg(words, [page] if page else [], feedback)
@@ -150,9 +151,17 @@ class EvaluateAlgorithm(GeosegAlgorithm):
         for line in _lines(report):
             feedback.pushInfo(line)
         if scores:
-            Path(scores).write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+            _write(scores, report)
         made = {name: path for name, path in (("REPORT", page), ("SCORES", scores)) if path}
         return {**made, "PIXEL_ACCURACY": report["pixel_accuracy"], "MEAN_IOU": report["mean_iou"]}
+
+
+def _write(path: str, report: dict[str, Any]) -> None:
+    """Write the scores as JSON; raises QgsProcessingException where that fails."""
+    try:
+        Path(path).write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise QgsProcessingException(f"Scores: {path} cannot be written ({error.strerror})") from None
 
 
 def _lines(report: dict[str, Any]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingException, QgsProviderRegistry
 
+from .command_line import as_operand
+
 _SAVE_AS = "save it as GeoTIFF first (right-click the layer, Export > Save As…)"
 
 
@@ -30,10 +32,10 @@ def raster_file(layer: Any, given: object, label: str) -> str:
         raise QgsProcessingException(
             f"{label}: {layer.name()} is a layer of the kind {kind}, expected a file; {_SAVE_AS}"
         )
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+    parts = _parts(layer, label)
     if parts.get("layerName") or not parts.get("path"):
         raise QgsProcessingException(f"{label}: {layer.name()} is one of several images in a file; {_SAVE_AS}")
-    return str(parts["path"])
+    return as_operand(str(parts["path"]))
 
 
 def crs_words(layer: Any) -> list[str]:
@@ -52,7 +54,7 @@ def map_file(layer: Any, given: object, label: str) -> str:
     """
     if layer is None or not layer.isValid():
         if isinstance(given, str) and Path(given).is_file():
-            return given
+            return as_operand(given)
         raise QgsProcessingException(f"{label}: {given} is not a map; choose a layer or a file")
     kind = layer.dataProvider().name()
     if kind == "gdal":
@@ -62,4 +64,18 @@ def map_file(layer: Any, given: object, label: str) -> str:
             f"{label}: {layer.name()} is a layer of the kind {kind}, expected a file; "
             "save it as GeoPackage first (right-click the layer, Export > Save Features As…)"
         )
-    return str(QgsProviderRegistry.instance().decodeUri("ogr", layer.source())["path"])
+    return as_operand(str(_parts(layer, label)["path"]))
+
+
+def _parts(layer: Any, label: str) -> dict[str, Any]:
+    """Return what a layer's source is made of.
+
+    Raises:
+        QgsProcessingException: its file is packed into another.
+    """
+    parts: dict[str, Any] = QgsProviderRegistry.instance().decodeUri(layer.dataProvider().name(), layer.source())
+    if parts.get("vsiPrefix"):
+        raise QgsProcessingException(
+            f"{label}: {layer.name()} lies in the archive {parts['path']}, expected a file; unpack it first"
+        )
+    return parts

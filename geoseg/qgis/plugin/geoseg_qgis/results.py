@@ -7,7 +7,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingLayerPostProcessorInterface
 
-_FROM_THE_TOP = ("road_centerlines", "buildings", "roads", "water", "vegetation", "land")
+_FROM_THE_TOP = ("buildings", "road_centerlines", "roads", "water", "vegetation", "land")
 _FINISHES: list[Any] = []  # Python's side of objects that QGIS owns
 
 
@@ -25,7 +25,8 @@ class Result:
 def layers_of(path: str, names: list[str], prefix: str = "") -> list[Result]:
     """Return the layers of a GeoPackage, from the top of the legend to its bottom.
 
-    Lines lie on polygons, buildings on what surrounds them; classes of other models keep the order of the file.
+    Buildings lie on all else, lines on their roads, as in geoseg's projects; classes of other models keep the order of
+    the file.
     """
     known = {name: place for place, name in enumerate(_FROM_THE_TOP)}
     ordered = sorted(names, key=lambda name: known.get(name, len(known)))
@@ -59,7 +60,7 @@ def load(context: Any, results: list[Result], group: str, below: list[str]) -> N
         by_itself = hasattr(details, "groupName") and hasattr(details, "layerSortKey")  # QGIS 3.32 and newer
         if by_itself:
             details.groupName, details.layerSortKey = group, len(order) - place
-        finish = _Finish([] if by_itself else order)
+        finish = _Finish([] if by_itself else order, shown=place < len(results))
         _FINISHES.append(finish)
         details.setPostProcessor(finish)
 
@@ -67,12 +68,12 @@ def load(context: Any, results: list[Result], group: str, below: list[str]) -> N
 class _Finish(QgsProcessingLayerPostProcessorInterface):
     """Gives a layer the style in its file, which Processing leaves out, and its place among those of its run.
 
-    The layers come one by one, by the alphabet.
+    The layers come one by one, by the alphabet. Rasters below them come switched off, since they hide the image.
     """
 
-    def __init__(self, order: list[str]) -> None:
+    def __init__(self, order: list[str], *, shown: bool) -> None:
         super().__init__()
-        self.order = order
+        self.order, self.shown = order, shown
 
     def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:  # noqa: ARG002, N802
         """Do both; QGIS calls it once the layer is in the project."""
@@ -80,7 +81,10 @@ class _Finish(QgsProcessingLayerPostProcessorInterface):
         layer.triggerRepaint()
         root = layer.project().layerTreeRoot() if layer.project() is not None else None
         added = root.findLayer(layer.id()) if root is not None else None
-        if added is None or not self.order:
+        if added is None:
+            return
+        added.setItemVisibilityChecked(self.shown)
+        if not self.order:
             return
         parent = added.parent()
         mine = [node for node in parent.children() if self._place(node) is not None]

@@ -76,8 +76,7 @@ DETAILS = (
         "Ground pixel the network sees",
         "--resolution",
         "auto, native, or metres. Empty: auto, which resamples when the image's pixels differ from the model's by "
-        "more than "
-        "a quarter.",
+        "more than a quarter.",
     ),
     text(
         "STRETCH",

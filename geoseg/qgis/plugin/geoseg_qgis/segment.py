@@ -79,8 +79,7 @@ class SegmentAlgorithm(GeosegAlgorithm):
             self,
             QgsProcessingParameterRasterLayer("INPUT", "Image"),
             "A georeferenced image: a raster layer of a file such as GeoTIFF, JPEG 2000 or Erdas .img. A CRS that "
-            "you gave "
-            "the layer in QGIS counts.",
+            "you gave the layer in QGIS counts.",
         )
         add_flags(self, _FLAGS[:_BEFORE_AREA])
         add(
@@ -145,4 +144,4 @@ class SegmentAlgorithm(GeosegAlgorithm):
         if self.parameterAsBool(parameters, "LOAD", context):
             load(context, layers, Path(out).stem, list(rasters.values()))
         named = {layer.output: layer.source for layer in layers}
-        return {"OUTPUT": out, **rasters, **named, "LAYERS": [layer.source for layer in layers]}
+        return {**named, "OUTPUT": out, **rasters, "LAYERS": [layer.source for layer in layers]}

@@ -27,8 +27,7 @@ _FLAGS = (
         "Classes",
         "--classes",
         "Classes to write: all, or their names with commas between. Empty: buildings, roads and water, or all where "
-        "the "
-        "raster has none of these.",
+        "the raster has none of these.",
         advanced=False,
     ),
     vector_flags.REGULARIZE,
@@ -117,4 +116,4 @@ class VectorizeAlgorithm(GeosegAlgorithm):
         if self.parameterAsBool(parameters, "LOAD", context):
             load(context, layers, Path(out).stem, [])
         named = {layer.output: layer.source for layer in layers}
-        return {"OUTPUT": out, **named, "LAYERS": [layer.source for layer in layers]}
+        return {**named, "OUTPUT": out, "LAYERS": [layer.source for layer in layers]}
