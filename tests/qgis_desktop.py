@@ -93,15 +93,16 @@ def loaded() -> dict:
     results, context, feedback = run(asked, wanted)
     assert handleAlgorithmResults(asked, context, feedback, parameters=results), feedback.textLog()
     nodes = project.layerTreeRoot().children()
-    layers = [node.layer() for node in nodes]
-    shown = [layer for layer in layers if isinstance(layer, QgsVectorLayer)]
+    shown = [layer for layer in (node.layer() for node in nodes) if isinstance(layer, QgsVectorLayer)]
     settings = QgsMapSettings()
     settings.setDestinationCrs(scene.crs())
     settings.setOutputSize(QSize(scene.width(), scene.height()))
     settings.setExtent(scene.extent())
     settings.setFlag(settings.Flag.Antialiasing, False)
     settings.setBackgroundColor(QColor("white"))
-    for name, seen in (("layers.png", shown[1:]), ("map.png", layers)):
+    areas = [layer for layer in shown if layer.name() != "road_centerlines"]
+    switched_on = [node.layer() for node in nodes if node.itemVisibilityChecked()]
+    for name, seen in (("layers.png", areas), ("map.png", switched_on)):
         settings.setLayers(seen)
         job = QgsMapRendererSequentialJob(settings)
         job.start()
@@ -109,6 +110,7 @@ def loaded() -> dict:
         job.renderedImage().save(str(FOLDER / name))
     told = {
         "legend": [node.name() for node in nodes],
+        "off": [node.name() for node in nodes if not node.itemVisibilityChecked()],
         "colors": {layer.name(): color_of(layer) for layer in shown},
         "temporary": results["OUTPUT"],
     }

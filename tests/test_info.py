@@ -164,3 +164,9 @@ def test_nothing_but_the_answer_is_written(layers):
     )  # fmt: skip
     assert run.stderr == ""
     assert "buildings" in run.stdout
+
+
+def test_no_long_label_pushes_texts_to_the_right():
+    lines = as_text(describe("default")).splitlines()
+    starts = {len(line) - len(line[24:].lstrip()) if line[:24].strip() else 0 for line in lines}
+    assert max(starts) <= 27, lines

@@ -164,6 +164,7 @@ def test_layers_have_our_colors_as_soon_as_they_are_opened(desktop):
 def test_a_run_in_a_project_loads_styled_layers_in_order(desktop):
     found = desktop["loaded"]
     assert found["legend"] == ["buildings", "road_centerlines", "roads", "water", "land", "final", "scene"]
+    assert found["off"] == ["final"], "a class raster hides the image"
     colors = {name: color for name, color in found["colors"].items() if name in STYLES}
     assert colors == {name: STYLES[name] for name in ("buildings", "roads", "water", "land")}
     assert found["temporary"].endswith(".gpkg")

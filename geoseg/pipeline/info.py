@@ -176,6 +176,10 @@ def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
     }
 
 
+_LABEL = 24
+"""Longest label, so that one key of a foreign card does not push all texts to the right."""
+
+
 def as_text(found: dict[str, Any]) -> str:
     """Return a description for people: one aligned line for each thing."""
     lines = list({"scene": _scene_lines, "layers": _layer_lines, "model": _model_lines}[found["kind"]](found))
@@ -232,10 +236,10 @@ def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "domain", card["domain"]["text"]
     yield "licence", card["license"]
     for key, value in card["training"].items():
-        yield f"trained: {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield f"trained: {key}"[:_LABEL], value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     for score in card["scores"]:
         numbers = (f"{key} {value:.3f}" for key, value in score.items() if isinstance(value, float))
-        yield f"scores: {score.get('split', '')}", ", ".join(numbers)
+        yield "scored on", f"{score.get('split', 'images not named')}: {', '.join(numbers)}"
 
 
 def _short(crs: str) -> str:

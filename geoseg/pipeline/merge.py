@@ -15,11 +15,12 @@ from geoseg.errors import InputError
 from geoseg.layers.centerlines import LAYER, append_lines, line_records
 from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import Publication, check_target
+from geoseg.layers.qgis_project.content import Project
 from geoseg.layers.target import same_file
 from geoseg.layers.vector import check_layers, driver_of, write_layers
 from geoseg.pipeline.accounts import tallied
 from geoseg.pipeline.merge_inputs import InputMap, classes_of, read_map, same_crs
-from geoseg.pipeline.qgis_project import check_project, merged_project, publish_project
+from geoseg.pipeline.qgis_project import check_project, publish_project, vector_layers
 from geoseg.roads.joining import join_lines
 from geoseg.scene.georeference import ground_pixel_m, short_name
 from geoseg.vector.attributes import KNOWN, chosen_attributes
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.vocabulary import Attribute
+    from geoseg.vocabulary import Attribute, MapClass
 
 _SHORT = 5  # percent of edges are shorter than what stands for a pixel
 _TOLERANCE = 0.05  # of that; tiles of one scene differ by hundredths of a pixel
@@ -134,7 +135,7 @@ def merge(request: MergeRequest, tell: Callable[[int, int], None] = lambda _done
         elif lines is not None:
             report.warnings.append(f"{out}: has room for polygons only, so {LAYER} is left out; write .gpkg to keep it")
         if request.project is not None:
-            shown = merged_project(request, chosen, polygons, grid.crs, lines=lines is not None)
+            shown = _project(request, chosen, polygons, grid.crs, lines=lines is not None)
             publish_project(publication, request.project, shown)
     report.warnings += written.notes
     report.seconds["write"] = time.perf_counter() - started - sum(report.seconds.values())
@@ -235,3 +236,20 @@ def _provenance(maps: Sequence[InputMap], tolerance_m: float) -> dict[str, Any]:
     alike = {name: said for name, said in first.items() if all(other.get(name) == said for other in others)}
     merged = {"GEOSEG_MERGED": [one.path.name for one in maps], "tolerance_m": round(tolerance_m, 6)}
     return alike | {"GEOSEG_VERSION": geoseg.__version__} | merged
+
+
+def _project(
+    request: MergeRequest, chosen: Sequence[MapClass], polygons: Polygons, crs: str, *, lines: bool
+) -> Project:
+    """Return the map of one run: its layers.
+
+    Args:
+        request: the run.
+        chosen: the classes that are written as layers.
+        polygons: what they hold.
+        crs: of the map.
+        lines: whether there are centrelines.
+    """
+    layers = vector_layers(request.out, chosen, crs, lines=lines, rfc7946=request.rfc7946)
+    left, bottom, right, top = shapely.total_bounds(polygons.geometry) if len(polygons.geometry) else (0, 0, 1, 1)
+    return Project(request.out.stem, crs, (left, bottom, right, top), tuple(layers), ())

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import shapely
-
 from geoseg.errors import UsageError
 from geoseg.layers.centerlines import LAYER
 from geoseg.layers.looks import OPACITY, LineLook, area_look
@@ -35,11 +33,9 @@ if TYPE_CHECKING:
 
     from geoseg.layers.publish import Publication
     from geoseg.model.card import ModelCard
-    from geoseg.pipeline.merge import MergeRequest
     from geoseg.pipeline.request import OutputRequest, SegmentRequest
-    from geoseg.pipeline.vectorize import VectorizeRequest
     from geoseg.scene.reader import Scene
-    from geoseg.vocabulary import Grid, MapClass, Polygons
+    from geoseg.vocabulary import Grid, MapClass
 
 _COLORS = ("red", "green", "blue")
 
@@ -78,38 +74,6 @@ def segment_project(
     image = scene_layers(request, scene, card)
     rasters = raster_layers(output, card.legend, grid.crs, shown=not layers)
     return Project(Path(scene.name).stem, grid.crs, extent_of(grid), tuple(layers), (*rasters, *image))
-
-
-def vectorize_project(request: VectorizeRequest, legend: Legend, chosen: Sequence[MapClass], grid: Grid) -> Project:
-    """Return the map of one run of ``vectorize``: its layers over the class raster, which is switched off.
-
-    Args:
-        request: the run.
-        legend: of the raster.
-        chosen: the classes that are written as layers.
-        grid: of the raster.
-    """
-    lines = request.vectors.centerlines
-    layers = vector_layers(request.out, chosen, grid.crs, lines=lines, rfc7946=request.rfc7946)
-    raster = class_raster_layer(request.raster, legend, grid.crs, shown=False)
-    return Project(request.raster.stem, grid.crs, extent_of(grid), tuple(layers), (raster,))
-
-
-def merged_project(
-    request: MergeRequest, chosen: Sequence[MapClass], polygons: Polygons, crs: str, *, lines: bool
-) -> Project:
-    """Return the map of one run of ``merge``: its layers.
-
-    Args:
-        request: the run.
-        chosen: the classes that are written as layers.
-        polygons: what they hold.
-        crs: of the map.
-        lines: whether there are centrelines.
-    """
-    layers = vector_layers(request.out, chosen, crs, lines=lines, rfc7946=request.rfc7946)
-    left, bottom, right, top = shapely.total_bounds(polygons.geometry) if len(polygons.geometry) else (0, 0, 1, 1)
-    return Project(request.out.stem, crs, (left, bottom, right, top), tuple(layers), ())
 
 
 def vector_layers(

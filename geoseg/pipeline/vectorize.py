@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import Publication, check_target
+from geoseg.layers.qgis_project.content import Project
 from geoseg.layers.vector import check_layers, write_layers
 from geoseg.pipeline.accounts import tallied, timed
 from geoseg.pipeline.centerlines import CenterlineLayer, check_centerlines, write_centerlines
 from geoseg.pipeline.class_raster import class_raster, confidence_raster
 from geoseg.pipeline.outputs import chosen_classes
 from geoseg.pipeline.plan import least_areas
-from geoseg.pipeline.qgis_project import check_project, publish_project, vectorize_project
+from geoseg.pipeline.qgis_project import (
+    check_project,
+    class_raster_layer,
+    extent_of,
+    publish_project,
+    vector_layers,
+)
 from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.traced import traced, tracing
 from geoseg.scene.georeference import short_name
@@ -24,10 +31,10 @@ from geoseg.vector.attributes import chosen_attributes
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from geoseg.vocabulary import MapClass
+    from geoseg.vocabulary import Grid, MapClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ def vectorize(
                 written = write_layers(path, wanted, polygons, grid, provenance)
                 extra = [write_centerlines(path, [lines], grid.crs)] if lines else []
                 if request.project is not None:
-                    shown_map = vectorize_project(request, raster.legend, chosen, grid)
+                    shown_map = _project(request, raster.legend, chosen, grid)
                     publish_project(publication, request.project, shown_map)
             seconds["write"] = time.perf_counter() - began - seconds["vector"]
     report.warnings += written.notes
@@ -148,3 +155,18 @@ def _chosen(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:
     if wanted.classes is None and not {entry.name for entry in legend} <= known:
         return legend.select("all")
     return chosen_classes(wanted, legend)
+
+
+def _project(request: VectorizeRequest, legend: Legend, chosen: Sequence[MapClass], grid: Grid) -> Project:
+    """Return the map of one run: its layers over the class raster, which is switched off.
+
+    Args:
+        request: the run.
+        legend: of the raster.
+        chosen: the classes that are written as layers.
+        grid: of the raster.
+    """
+    lines = request.vectors.centerlines
+    layers = vector_layers(request.out, chosen, grid.crs, lines=lines, rfc7946=request.rfc7946)
+    raster = class_raster_layer(request.raster, legend, grid.crs, shown=False)
+    return Project(request.raster.stem, grid.crs, extent_of(grid), tuple(layers), (raster,))
