@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,3 +195,37 @@ def bare_environment(tmp_path) -> dict[str, str]:
     home.mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GEOSEG_", "XDG_"))}
     return kept | {"HOME": str(home), "USERPROFILE": str(home), "OMP_NUM_THREADS": "1"}
+
+
+# ---- QGIS
+
+QGIS_PYTHON = "/usr/bin/python3"  # the one that Debian's QGIS belongs to, whatever comes first on PATH
+
+
+@pytest.fixture(scope="session")
+def qgis_process() -> str:
+    """Return QGIS's command-line program; install it where that was asked for."""
+    if os.environ.get("GEOSEG_APT_QGIS") == "1" and not found_qgis() and shutil.which("apt-get"):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-q"], env=environment, check=True)
+        wanted = ["qgis", "python3-qgis"]
+        subprocess.run(
+            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted], env=environment, check=True
+        )
+    program = found_qgis()
+    if program is None:
+        pytest.skip("QGIS is not installed")
+    return program
+
+
+def found_qgis() -> str | None:
+    # Debian 12 wraps the program in a script that hands it an option it does not know.
+    program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
+    asked = [QGIS_PYTHON, "-c", "import qgis.core"]
+    if (
+        program is None
+        or not Path(QGIS_PYTHON).exists()
+        or subprocess.run(asked, capture_output=True, check=False).returncode
+    ):
+        return None
+    return program

@@ -28,35 +28,6 @@ SAMPLE = TOP / "sample_data"
 PYTHON = "/usr/bin/python3"  # the one that Debian's QGIS belongs to, whatever comes first on PATH
 
 
-@pytest.fixture(scope="session")
-def qgis_process() -> str:
-    """Return QGIS's command-line program; install it where that was asked for."""
-    if os.environ.get("GEOSEG_APT_QGIS") == "1" and not found_qgis() and shutil.which("apt-get"):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-q"], env=environment, check=True)
-        wanted = ["qgis", "python3-qgis"]
-        subprocess.run(
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted], env=environment, check=True
-        )
-    program = found_qgis()
-    if program is None:
-        pytest.skip("QGIS is not installed")
-    return program
-
-
-def found_qgis() -> str | None:
-    # Debian 12 wraps the program in a script that hands it an option it does not know.
-    program = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
-    asked = [PYTHON, "-c", "import qgis.core"]
-    if (
-        program is None
-        or not Path(PYTHON).exists()
-        or subprocess.run(asked, capture_output=True, check=False).returncode
-    ):
-        return None
-    return program
-
-
 class Qgis:
     """A throwaway QGIS: a profile of its own, a folder for temporary files of its own."""
 

@@ -35,20 +35,13 @@ ODD = Legend(
 ROAD_M = 12
 
 
-def has_qgis() -> bool:
-    if not Path(PYTHON).exists():
-        return False
-    done = subprocess.run([PYTHON, "-c", "import qgis.core"], capture_output=True, check=False, env=bare())
-    return done.returncode == 0
-
-
 def bare() -> dict[str, str]:
     """Return the environment without what leads another Python or GDAL astray."""
     strange = ("PYTHON", "GDAL_", "PROJ_", "LD_")
     return {name: value for name, value in os.environ.items() if not name.startswith(strange)}
 
 
-pytestmark = [pytest.mark.qgis, pytest.mark.skipif(not has_qgis(), reason=f"{PYTHON} has no QGIS")]
+pytestmark = pytest.mark.qgis
 
 
 def town():
@@ -88,7 +81,7 @@ def segmented(folder, write_scene, model, name, pixels, *, bands=None, profile=N
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory, write_scene, tiny_model_path):
+def answers(qgis_process, tmp_path_factory, write_scene, tiny_model_path):
     """Return what QGIS says of all files, by kind and name."""
     folder = tmp_path_factory.mktemp("maps") / "über den Dächern"
     folder.mkdir()
