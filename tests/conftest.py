@@ -153,21 +153,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was():
-    """Put the package's log back as it was, since ``-q`` and ``-v`` change it for the whole process."""
+def quiet_log():
+    """Let every test find the package's log as a new process does: verbs set it, for the whole process."""
     log = logging.getLogger("geoseg")
     before = log.level, list(log.handlers), log.propagate
+    log.setLevel(logging.NOTSET)
+    log.handlers, log.propagate = [], True
     yield log
     log.setLevel(before[0])
     log.handlers, log.propagate = before[1:]
-
-
-@pytest.fixture
-def quiet_log(log_as_it_was):
-    """Return the package's log as it is where nothing was asked for."""
-    log_as_it_was.setLevel(logging.NOTSET)
-    log_as_it_was.handlers, log_as_it_was.propagate = [], True
-    return log_as_it_was
 
 
 @pytest.fixture
