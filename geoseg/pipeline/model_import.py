@@ -68,12 +68,12 @@ def import_model(request: ImportRequest, note: Callable[[str], None] = lambda _s
         model = _measured(model, note)
     with published(request.out, overwrite=request.overwrite) as half:
         card = save_model(half, model.card, model.weights)
-        if load_model_of(half, request.out) != card:
+        if _card_back(half, request.out) != card:
             raise ModelError(f"{request.out}: did not come back as it was written")
     return card
 
 
-def load_model_of(half: Path, out: Path) -> ModelCard:
+def _card_back(half: Path, out: Path) -> ModelCard:
     """Return the card of a file that has not got its name yet."""
     try:
         return load_model(half).card
@@ -119,8 +119,7 @@ def _ours(path: Path, tensors: dict[str, Any], shapes: dict[str, tuple[int, ...]
         if names != list(told.classes or ()):
             raise ModelError("the class of the background must be named last, since outputs of ours end with it")
         spec, legend = spec_of(shapes, bands, len(names)), legend_of_names(names, told.colors)
-        stand_in = GraphSpec(bands, len(legend), tuple(range(len(legend))))
-        card = replace(described_card(path, told, stand_in, legend), network=spec)
+        card = described_card(path, told, spec, legend)
     except GeosegError as wrong:
         raise ModelError(f"{path}: {wrong}") from wrong
     if told.receptive_radius is None:

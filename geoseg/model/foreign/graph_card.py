@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geoseg.model.foreign.description import Description
     from geoseg.model.foreign.graph_facts import GraphFacts
     from geoseg.model.graph import Answers
+    from geoseg.model.network import NetworkSpec
     from geoseg.vocabulary import Legend
 
 _DROPPED = "-"
@@ -53,8 +54,8 @@ def card_of_graph(path: Path, told: Description, facts: GraphFacts, answers: Ans
         raise ModelError(f"{path}: {wrong}") from wrong
 
 
-def described_card(path: Path, told: Description, network: GraphSpec, legend: Legend) -> ModelCard:
-    """Return the card of a graph whose description is complete; raises ModelError and UsageError."""
+def described_card(path: Path, told: Description, network: NetworkSpec | GraphSpec, legend: Legend) -> ModelCard:
+    """Return the card of a network whose description is complete; raises ModelError and UsageError."""
     bands = told.bands or _BANDS[network.bands]
     assert told.value_range and told.input_range and told.resolution_m is not None  # noqa: PT018, S101 - by `complete`
     if not 0 < told.resolution_m < math.inf:

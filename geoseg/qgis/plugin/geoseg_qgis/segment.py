@@ -7,23 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsProcessingOutputMultipleLayers,
-    QgsProcessingOutputVectorLayer,
     QgsProcessingParameterBand,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
 from . import scene_flags, vector_flags
-from .algorithm import GEOPACKAGE, GeosegAlgorithm, geopackage
 from .area import add_area, area_source, area_words
-from .compat import LINES, POLYGONS
 from .flags import add, add_flags, words_of
 from .inputs import crs_words, raster_file
-from .results import layers_of, load
+from .layered import LayeredAlgorithm
 
 _RASTERS = (
     (
@@ -56,7 +50,7 @@ _FLAGS = (
 _BEFORE_AREA = 2  # parameters of the model come first, then where, then how
 
 
-class SegmentAlgorithm(GeosegAlgorithm):
+class SegmentAlgorithm(LayeredAlgorithm):
     """Turn an image into polygons of buildings, roads and water."""
 
     VERB = "segment"
@@ -96,22 +90,9 @@ class SegmentAlgorithm(GeosegAlgorithm):
             advanced=True,
         )
         add_flags(self, _FLAGS[_BEFORE_AREA:])
-        add(
-            self,
-            QgsProcessingParameterBoolean("LOAD", "Add the layers to the project", True),
-            "Load the layers when the run is done. Untick it in a model that goes on with them.",
-        )
-        add(
-            self,
-            QgsProcessingParameterFileDestination("OUTPUT", "Map layers", GEOPACKAGE),
-            "The GeoPackage to write: one layer for each class. An existing file is replaced whole.",
-        )
+        self.add_layers()
         for name, label, _, told in _RASTERS:
             add(self, QgsProcessingParameterRasterDestination(name, label, None, True, False), told)
-        for layer in scene_flags.LAYERS:
-            self.addOutput(QgsProcessingOutputVectorLayer(layer.upper(), layer.capitalize(), POLYGONS))
-        self.addOutput(QgsProcessingOutputVectorLayer("ROAD_CENTERLINES", "Road centrelines", LINES))
-        self.addOutput(QgsProcessingOutputMultipleLayers("LAYERS", "All layers"))
 
     def prepareAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> bool:  # noqa: ARG002, N802
         """Read what belongs to layers, in the thread that they live in."""
@@ -127,7 +108,7 @@ class SegmentAlgorithm(GeosegAlgorithm):
 
     def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
         """Run geoseg and name its layers."""
-        out = geopackage(self.parameterAsFileOutput(parameters, "OUTPUT", context), "Map layers")
+        out = self.out_of(parameters, context)
         rasters = {
             name: path for name, *_ in _RASTERS if (path := self.parameterAsOutputLayer(parameters, name, context))
         }
@@ -140,8 +121,4 @@ class SegmentAlgorithm(GeosegAlgorithm):
             report = self.run_geoseg([self.scene, *words], [out, *rasters.values()], feedback)
         if report is None:
             return {}
-        layers = layers_of(out, [layer["name"] for layer in report["layers"]])
-        if self.parameterAsBool(parameters, "LOAD", context):
-            load(context, layers, Path(out).stem, list(rasters.values()))
-        named = {layer.output: layer.source for layer in layers}
-        return {**named, "OUTPUT": out, **rasters, "LAYERS": [layer.source for layer in layers]}
+        return self.layer_results(report, out, rasters, parameters, context)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsProcessingOutputMultipleLayers,
-    QgsProcessingOutputVectorLayer,
-    QgsProcessingParameterBoolean,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
 )
 
 from . import vector_flags
-from .algorithm import GEOPACKAGE, GeosegAlgorithm, geopackage
-from .compat import LINES, POLYGONS
 from .flags import add, add_flags, file, number, text, words_of
 from .inputs import crs_words, raster_file
-from .results import layers_of, load
-from .scene_flags import LAYERS
+from .layered import LayeredAlgorithm
 
 _FLAGS = (
     text(
@@ -53,7 +45,7 @@ _FLAGS = (
 )
 
 
-class VectorizeAlgorithm(GeosegAlgorithm):
+class VectorizeAlgorithm(LayeredAlgorithm):
     """Turn a class raster into polygons that share their borders."""
 
     VERB = "vectorize"
@@ -80,20 +72,7 @@ class VectorizeAlgorithm(GeosegAlgorithm):
             "Confidences in percent on the same pixels, as segment writes them: they become the field confidence.",
         )
         add_flags(self, _FLAGS)
-        add(
-            self,
-            QgsProcessingParameterBoolean("LOAD", "Add the layers to the project", True),
-            "Load the layers when the run is done. Untick it in a model that goes on with them.",
-        )
-        add(
-            self,
-            QgsProcessingParameterFileDestination("OUTPUT", "Map layers", GEOPACKAGE),
-            "The GeoPackage to write: one layer for each class. An existing file is replaced whole.",
-        )
-        for layer in LAYERS:
-            self.addOutput(QgsProcessingOutputVectorLayer(layer.upper(), layer.capitalize(), POLYGONS))
-        self.addOutput(QgsProcessingOutputVectorLayer("ROAD_CENTERLINES", "Road centrelines", LINES))
-        self.addOutput(QgsProcessingOutputMultipleLayers("LAYERS", "All layers"))
+        self.add_layers()
 
     def prepareAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> bool:  # noqa: ARG002, N802
         """Read what belongs to layers, in the thread that they live in."""
@@ -107,13 +86,9 @@ class VectorizeAlgorithm(GeosegAlgorithm):
 
     def processAlgorithm(self, parameters: dict[str, Any], context: Any, feedback: Any) -> dict[str, Any]:  # noqa: N802
         """Run geoseg and name its layers."""
-        out = geopackage(self.parameterAsFileOutput(parameters, "OUTPUT", context), "Map layers")
+        out = self.out_of(parameters, context)
         words = [*self.files, *words_of(_FLAGS, self, parameters, context), f"--out={out}", "--overwrite"]
         report = self.run_geoseg(words, [out], feedback)
         if report is None:
             return {}
-        layers = layers_of(out, [layer["name"] for layer in report["layers"]])
-        if self.parameterAsBool(parameters, "LOAD", context):
-            load(context, layers, Path(out).stem, [])
-        named = {layer.output: layer.source for layer in layers}
-        return {**named, "OUTPUT": out, "LAYERS": [layer.source for layer in layers]}
+        return self.layer_results(report, out, {}, parameters, context)
