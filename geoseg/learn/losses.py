@@ -7,16 +7,15 @@ labels partial); a pixel that may be of every class never counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch import Tensor
 
 from geoseg.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -44,12 +43,7 @@ def focal(scores: Tensor, allowed: Tensor, weight: Tensor, gamma: float = GAMMA)
         weight: (classes,) the α of each class.
         gamma: how much less a pixel counts that is right already; 0 makes it the cross-entropy.
     """
-    log_share = _log_share(scores, allowed)
-    alpha = _alpha(allowed, weight)
-    each = -alpha * log_share
-    if gamma:
-        each = each * (-torch.expm1(log_share)).clamp_min(1e-7) ** gamma
-    return each.sum() / alpha.sum().clamp_min(1e-12)
+    return _focal(scores.log_softmax(1), _said(allowed), weight, gamma)
 
 
 def soft_iou(scores: Tensor, allowed: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -63,17 +57,7 @@ def soft_iou(scores: Tensor, allowed: Tensor, weight: Tensor | None = None) -> T
         allowed: (n, classes, h, w) bool, the classes that each pixel can be of; at least one.
         weight: not used; every class counts the same.
     """
-    del weight
-    decided = allowed.sum(1, keepdim=True) == 1
-    known = decided | ~allowed
-    truth = (allowed & decided).to(scores.dtype)
-    probability = scores.softmax(1) * known
-    overlap = (probability * truth).sum((0, 2, 3))
-    union = (probability + truth).sum((0, 2, 3)) - overlap
-    present = truth.sum((0, 2, 3)) > 0
-    if not present.any():
-        return scores.sum() * 0
-    return 1 - (overlap[present] / union[present]).mean()
+    return _soft_iou(scores.log_softmax(1), _said(allowed), weight)
 
 
 def loss_named(text: str, gamma: float = GAMMA) -> Loss:
@@ -83,28 +67,73 @@ def loss_named(text: str, gamma: float = GAMMA) -> Loss:
         UsageError: there is no such loss.
     """
 
-    def focal_loss(scores: Tensor, allowed: Tensor, weight: Tensor) -> Tensor:
-        return focal(scores, allowed, weight, gamma)
+    def focal_loss(log_p: Tensor, said: _Said, weight: Tensor) -> Tensor:
+        return _focal(log_p, said, weight, gamma)
 
-    known: dict[str, Loss] = {"ce": cross_entropy, "focal": focal_loss, "iou": soft_iou}
+    def ce(log_p: Tensor, said: _Said, weight: Tensor) -> Tensor:
+        return _focal(log_p, said, weight, 0.0)
+
+    known: dict[str, Callable[[Tensor, _Said, Tensor], Tensor]] = {"ce": ce, "focal": focal_loss, "iou": _soft_iou}
     names = [name.strip() for name in text.split("+")]
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"--loss {text}: {unknown[0]!r} is none of {', '.join(known)}, nor a sum such as ce+iou")
     terms = [known[name] for name in names]
 
     def total(scores: Tensor, allowed: Tensor, weight: Tensor) -> Tensor:
-        return torch.stack([term(scores, allowed, weight) for term in terms]).sum()
+        log_p, said = scores.log_softmax(1), _said(allowed)
+        return torch.stack([term(log_p, said, weight) for term in terms]).sum()
 
     return total
 
 
-def _log_share(scores: Tensor, allowed: Tensor) -> Tensor:
-    """Return log ŷ, (n, h, w): the logarithm of the probability that a pixel is of an allowed class."""
-    return scores.masked_fill(~allowed, -torch.inf).logsumexp(1) - scores.logsumexp(1)
+class _Said(NamedTuple):
+    """What the labels of a batch say: nearly all pixels are of one class, a few may be of one of several."""
+
+    truth: Tensor
+    """(n, h, w) int64, the class of a pixel that can be of one only; of the others the first that is allowed."""
+    decided: Tensor
+    """(n, h, w) bool, whether it can be of one only."""
+    several: Tensor
+    """(n, h, w) bool, whether it can be of more than one but not of all."""
+    options: Tensor
+    """(k, classes) bool, the classes allowed at the k pixels of ``several``."""
 
 
-def _alpha(allowed: Tensor, weight: Tensor) -> Tensor:
-    """Return α of each pixel, (n, h, w): 0 where every class is allowed."""
+def _said(allowed: Tensor) -> _Said:
     count = allowed.sum(1)
-    mean = torch.einsum("nchw,c->nhw", allowed.to(weight.dtype), weight) / count
-    return mean * (count < allowed.shape[1])
+    several = (count > 1) & (count < allowed.shape[1])
+    return _Said(allowed.to(torch.uint8).argmax(1), count == 1, several, allowed.movedim(1, -1)[several])
+
+
+def _focal(log_p: Tensor, said: _Said, weight: Tensor, gamma: float) -> Tensor:
+    log_share = log_p.gather(1, said.truth[:, None])[:, 0]
+    alpha = weight[said.truth] * said.decided
+    if len(said.options):
+        log_share, alpha = log_share.clone(), alpha.clone()
+        log_share[said.several] = _rows(log_p, said).masked_fill(~said.options, -torch.inf).logsumexp(1)
+        alpha[said.several] = (said.options * weight).sum(1) / said.options.sum(1)
+    each = -alpha * log_share
+    if gamma:
+        each = each * (-torch.expm1(log_share)).clamp_min(1e-7) ** gamma
+    return each.sum() / alpha.sum().clamp_min(1e-12)
+
+
+def _soft_iou(log_p: Tensor, said: _Said, _weight: Tensor | None) -> Tensor:
+    classes, p = log_p.shape[1], log_p.exp()
+    decided = said.decided.to(p.dtype)
+    truth = said.truth.flatten()
+    right = p.gather(1, said.truth[:, None])[:, 0] * decided
+    overlap = p.new_zeros(classes).index_add(0, truth, right.flatten())
+    occurs = p.new_zeros(classes).index_add(0, truth, decided.flatten())
+    guessed = (p * decided[:, None]).sum((0, 2, 3))
+    if len(said.options):
+        guessed = guessed + (_rows(log_p, said).exp() * ~said.options).sum(0)
+    present = occurs > 0
+    if not present.any():
+        return log_p.sum() * 0
+    return 1 - (overlap[present] / (guessed + occurs - overlap)[present]).mean()
+
+
+def _rows(log_p: Tensor, said: _Said) -> Tensor:
+    """Return what is known of the pixels that may be of several classes, (k, classes)."""
+    return log_p.movedim(1, -1)[said.several]
