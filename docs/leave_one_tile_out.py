@@ -34,6 +34,7 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.model.file import load_model, save_model
+from geoseg.model.network import doubling
 from geoseg.pipeline.answers import ModelRun
 from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -99,7 +100,7 @@ def learn(
         Material(given.data),
         out,
         str(init) if init else None,
-        widths=tuple(given.width * 2**level for level in range(5)),
+        widths=doubling(given.width),
         recipe=Recipe(steps=steps, shares=shares, balance=0.15, check_every=300),
         chips=ChipPlan(seed=given.seed, zoom=0.4, turn=0.25),
     )

@@ -35,6 +35,7 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on
 from geoseg.learn.lesson import Recipe
 from geoseg.model.file import load_model
+from geoseg.model.network import MAX_WIDTH, doubling
 from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--widest", type=int, default=MAX_WIDTH)
     parser.add_argument("--patch", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--color-jitter", type=float, default=1.0)
@@ -82,7 +84,7 @@ def main() -> None:
         Material(given.data, hold_out=tuple(given.hold_out)),
         given.out,
         given.init,
-        widths=tuple(given.width * 2**level for level in range(5)),
+        widths=doubling(given.width, given.widest),
         patch=given.patch,
         recipe=Recipe(
             steps=given.steps,

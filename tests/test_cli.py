@@ -557,6 +557,10 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
         "0.5",
         "--width",
         "8",
+        "--widest",
+        "40",
+        "--patch",
+        "4",
         "--seed",
         "4",
         "--color-jitter",
@@ -581,7 +585,7 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     )
     assert "held out from training: two tiles" in told
     assert (material.demo_scenes, request.restart, request.overwrite) == (3, True, True)
-    assert request.widths == (8, 16, 32, 64, 128)
+    assert (request.widths, request.patch) == ((8, 16, 32, 40, 40), 4)
     assert (request.recipe.steps, request.recipe.learning_rate) == (5, 0.5)
     assert (request.chips.size, request.chips.batch, request.chips.seed, request.chips.color) == (64, 2, 4, 0.5)
     assert '"stage": "train", "done": 2, "total": 2, "unit": "step"' in told

@@ -28,7 +28,14 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
     type=click.IntRange(4, 256),
     default=16,
     show_default=True,
-    help="Channels of the finest level, without --init.",
+    help="Channels of the finest level, without --init; each of the four coarser ones has twice as many.",
+)
+@click.option(
+    "--widest",
+    type=click.IntRange(4, 4096),
+    default=4096,
+    metavar="N",
+    help="Most channels of a level, without --init: coarse levels hold most of the weights.",
 )
 @click.option(
     "--patch",
@@ -67,13 +74,14 @@ def command(
     """  # noqa: D301
     from geoseg.cli.progress import message, progress_on
     from geoseg.learn.fit import FitRequest, fit
+    from geoseg.model.network import doubling
 
     request = FitRequest(
         material=material_of(dataset, flags),
         out=Path(out),
         init=init,
         kind=flags["network"],
-        widths=tuple(flags["width"] * 2**level for level in range(5)),
+        widths=doubling(flags["width"], flags["widest"]),
         patch=int(flags["patch"]),
         recipe=recipe_of(flags),
         chips=chips_of(flags),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.lesson import Recipe
+from geoseg.model.network import doubling
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 UNLABELED = "unlabeled"
@@ -62,7 +63,7 @@ class Protocol:
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels per level."""
-        return tuple(self.width * 2**level for level in range(5))
+        return doubling(self.width)
 
     def recipe(self, loss: str) -> Recipe:
         """Return how one of the networks learns: no schedule, no average, weights of the loss left in."""

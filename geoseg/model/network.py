@@ -17,6 +17,13 @@ from geoseg.errors import ModelError
 
 KINDS = ("unet", "fcn")
 MAX_WIDTH = 4096
+LEVELS = 5
+"""Of a network whose levels are not named one by one."""
+
+
+def doubling(finest: int, widest: int = MAX_WIDTH) -> tuple[int, ...]:
+    """Return channels per level, finest first: twice as many on each, and never more than ``widest``."""
+    return tuple(min(finest * 2**level, widest) for level in range(LEVELS))
 
 
 @dataclass(frozen=True, slots=True)
