@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from train_default import CHOICES, banepa_images, naip_images
+from naip_ground import CHOICES, infrared_images
+from train_default import banepa_images
 
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import DEMO, LabelKey, LabelledImage
@@ -61,7 +62,7 @@ def main() -> None:
     demo = list(demo_images(DEMO_SCENES, climates=True))
     before = given.out / "before.safetensors"
     if not before.exists():
-        elsewhere = [*demo, *banepa_images(given.data / "banepa"), *naip_images(given.data / "naip")]
+        elsewhere = [*demo, *banepa_images(given.data / "banepa"), *infrared_images(given.data / "naip")]
         learn(given, before, elsewhere, given.before, {DEMO: 0.6, "banepa": 0.2, "naip": 0.2})
 
     tiles = given.tiles or sorted({image.group for image in dubai})

@@ -2,7 +2,8 @@
 
 ``naip_marks.json`` maps a chip's name to lists of polygons ``[[column, row], ...]``: ``buildings``, ``roads``,
 ``water``, and ``unsure`` where the eye could not tell. Whatever is not marked is no building. Pools are marked only in
-part. Eureka and Claremont are for scoring only.
+part. Eureka and Claremont are for scoring only; three of their chips (eureka_2020_5, eureka_2020_13,
+claremont_2018_65) have boxes of buildings alone.
 """
 
 from __future__ import annotations
