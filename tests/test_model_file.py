@@ -100,6 +100,26 @@ def test_card_and_weights_come_back(tiny_model, tmp_path):
         assert tensor.dtype == np.float32
 
 
+def test_filters_of_half_precision_are_read_as_float32(tiny_model, tmp_path):
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    card = save_model(half, tiny_model.card, tiny_model.weights, halved=True)
+    kinds = {name: entry["dtype"] for name, entry in header(half)[0].items() if name != "__metadata__"}
+    model = load_model(half)
+    assert model.card == card
+    for name, tensor in model.weights.items():
+        wanted, is_filter = tiny_model.weights[name], tensor.ndim > 1
+        assert (tensor.dtype, kinds[name]) == (np.float32, "F16" if is_filter else "F32")
+        np.testing.assert_array_equal(tensor, wanted.astype(np.float16) if is_filter else wanted)
+    assert save_model(full, card, model.weights) == card, "the digest is that of what is read, however it is kept"
+
+
+def test_weights_too_large_for_half_precision(small, tmp_path):
+    weights = {name: tensor * 1e6 if tensor.ndim > 1 else tensor for name, tensor in small.weights.items()}
+    with pytest.raises(ModelError, match="infinity"):
+        save_model(tmp_path / "half.safetensors", small.card, weights, halved=True)
+    assert not list(tmp_path.glob("half*"))
+
+
 def test_the_card_is_plain_json(small):
     card = replace(small.card, tensors_sha256="ab")
     assert load(dump(card)) == card

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import ModelError, UsageError
-from geoseg.inference.windows import CORE, Sight, WindowRequest, choose_blend, plan_windows
+from geoseg.inference.windows import CORE, Sight, WindowRequest, choose_blend, plan_windows, sight_of
+from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import Window
 
 STRIDES = st.sampled_from([1, 2, 4, 16, 32])
@@ -113,6 +114,13 @@ def test_default_cores_are_never_mostly_padding(size):
     padded = plan.rows[-1] + plan.core[0] - size
     assert padded < 16 * len(plan.rows)
     assert padded < plan.core[0] / 2 or size < 16
+
+
+@pytest.mark.parametrize(("patch", "core"), [(1, 1024), (2, 2048), (4, 2048)])
+def test_coarser_networks_have_larger_cores(make_model, patch, core):
+    sees = sight_of(make_model(NetworkSpec(3, 2, (2, 4), patch=patch), radius=8).card)
+    plan = plan_windows((8 * core, 8 * core), Window(0, 0, 8 * core, 8 * core), WindowRequest(), sees)
+    assert plan.core == (core, core)
 
 
 @given(st.data())

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import Blend, Window
 
 CORE = 1024
-"""Default core in pixels; larger ones fall out of the processor's cache, smaller ones spend more on halos."""
+"""Default core in pixels of a network whose finest level has full resolution; larger ones fall out of the processor's
+cache, smaller ones spend more on halos. A network of coarser levels sees farther and holds less: twice as many."""
 
 TAPER_HALO = 64
 """Default halo where overlapping scores are averaged."""
@@ -88,6 +89,8 @@ class Sight:
     """The network's stride in pixels."""
     tile: tuple[int, int] | None = None
     """Height and width of the only windows the network takes; None where they may have any size."""
+    core: int = CORE
+    """Default core in pixels, where windows may have any size."""
     halo: int | None = None
     """Where scores are averaged or windows cut and nothing is asked for: pixels around a core; None for the default."""
 
@@ -95,7 +98,8 @@ class Sight:
 def sight_of(card: ModelCard) -> Sight:
     """Return what windows must know of a model."""
     network = card.network
-    return Sight(card.receptive_radius, network.stride, card.tile, getattr(network, "halo", None))
+    core = CORE * min(2, getattr(network, "patch", 1))
+    return Sight(card.receptive_radius, network.stride, card.tile, core, getattr(network, "halo", None))
 
 
 def choose_blend(wanted: WindowRequest, sees: Sight) -> tuple[Blend, int]:
@@ -174,7 +178,7 @@ def plan_windows(shape: tuple[int, int], area: Window, wanted: WindowRequest, se
         if min(height, width) < 1:
             raise UsageError(f"--overlap: {2 * halo} leaves nothing of tiles of {sees.tile[0]} x {sees.tile[1]} pixels")
     else:
-        largest = CORE if wanted.window is None else (wanted.window - 2 * halo) // sees.stride * sees.stride
+        largest = sees.core if wanted.window is None else (wanted.window - 2 * halo) // sees.stride * sees.stride
         if largest < sees.stride:
             raise UsageError(f"--window: {wanted.window} leaves no core inside an overlap of {2 * halo}")
         height, width = (_balanced(size, largest, sees.stride) for size in shape)
