@@ -34,7 +34,7 @@ UNKNOWN, BUILDING, ROAD, WATER, VEGETATION, LAND = range(6)
 PLANT_NDVI, BARE_NDVI = 0.22, 0.05
 DRY_NIR = 70  # of 255: water reflects less, and so does shadow
 CHIP_M = 153.6
-MARKED_M = (0.75, 1.0)
+MARKED_M = (0.8, 1.0)
 """Ground pixels at which marked chips are learned from."""
 ACROSS = 3
 """Chips that lie side by side at least, so that a training chip is full."""

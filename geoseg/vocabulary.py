@@ -110,10 +110,10 @@ class Legend:
 DEFAULT_LEGEND = Legend(
     (
         MapClass(1, "building", "buildings", "#3C1098", "#B0413E", 10),
-        MapClass(2, "road", "roads", "#6EC1E4", "#6B6B6B", 50),
-        MapClass(3, "water", "water", "#E2A929", "#3B82C4", 50),
-        MapClass(4, "vegetation", "vegetation", "#FEDD3A", "#5A9E4B", 25),
-        MapClass(5, "land", "land", "#8429F6", "#DCC9A0", 25),
+        MapClass(2, "road", "roads", "#6EC1E4", "#5F5F66", 50),
+        MapClass(3, "water", "water", "#E2A929", "#2F6FB8", 50),
+        MapClass(4, "vegetation", "vegetation", "#FEDD3A", "#7FB24F", 25),
+        MapClass(5, "land", "land", "#8429F6", "#EAD9B5", 25),
     )
 )
 """The five classes of the default model; identity colours are those of the Dubai masks."""

@@ -31,7 +31,7 @@ from geoseg.export.onnx_graph import onnx_model
 from geoseg.export.write import ExportRequest, export_model
 from geoseg.inference.on_openvino import ov
 from geoseg.model.card import card_from_json, card_to_json, load
-from geoseg.model.file import BUNDLED, Model, load_card, load_model, model_path, save_model
+from geoseg.model.file import DEFAULT, Model, load_card, load_model, model_path, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.pipeline.models import bundled_models
@@ -82,7 +82,7 @@ def oracle(model, unit):
 @pytest.fixture(scope="module")
 def default_onnx(tmp_path_factory):
     out = tmp_path_factory.mktemp("onnx") / "default.onnx"
-    export_model(ExportRequest(BUNDLED, "onnx", out))
+    export_model(ExportRequest(DEFAULT, "onnx", out))
     return out
 
 
@@ -128,7 +128,7 @@ def in_openvino(path):
 
 @pytest.mark.parametrize("runtime", [in_onnxruntime, in_openvino])
 def test_other_runtimes_give_geosegs_classes(default_onnx, pixels, geosegs_classes, runtime):
-    values = np.array([0, *(entry.value for entry in load_card(BUNDLED).legend)])
+    values = np.array([0, *(entry.value for entry in load_card(DEFAULT).legend)])
     classes = values[in_tiles(pixels, runtime(default_onnx))]
     share = (classes == geosegs_classes).mean()
     print(f"{runtime.__name__}: {share:.6%} of {classes.size} pixels have geoseg's class")
@@ -138,7 +138,7 @@ def test_other_runtimes_give_geosegs_classes(default_onnx, pixels, geosegs_class
 
 def test_ir_gives_geosegs_classes_at_any_size(tmp_path, pixels, geosegs_classes):
     out = tmp_path / "default.xml"
-    files = export_model(ExportRequest(BUNDLED, "openvino", out))
+    files = export_model(ExportRequest(DEFAULT, "openvino", out))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["default.bin", "default.xml"]
     assert [file.path for file in files] == [out, out.with_suffix(".bin")]
     compiled = ov.Core().compile_model(str(out), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -154,7 +154,7 @@ def test_ir_gives_geosegs_classes_at_any_size(tmp_path, pixels, geosegs_classes)
 
 
 def test_deepness_opens_it(default_onnx):
-    card, model = load_card(BUNDLED), Deepness(default_onnx)
+    card, model = load_card(DEFAULT), Deepness(default_onnx)
     assert model.model_type == "Segmentor"
     assert model.class_names() == ["background", *(entry.name for entry in card.legend)]
     assert len(model.class_names()) == model.shape[-3]
@@ -427,9 +427,9 @@ def test_commands(quiet_log, capsys, tiny_model_path, tmp_path):
     code, told = said(capsys, "model", "list", "--json")
     assert code == 0
     assert json.loads(told.out) == {"schema": 1, "models": bundled_models()}
-    assert json.loads(told.out)["models"][0]["path"] == str(model_path(BUNDLED))
+    assert json.loads(told.out)["models"][0]["path"] == str(model_path(DEFAULT))
     code, told = said(capsys, "model", "list")
-    assert f"{BUNDLED}: {load_card(BUNDLED).name}" in told.out
+    assert f"{DEFAULT}: {load_card(DEFAULT).name}" in told.out
     code, told = said(capsys, "model", "info", tiny_model_path, "--json")
     assert json.loads(told.out) == json.loads(said(capsys, "info", tiny_model_path, "--json")[1].out)
     out = tmp_path / "tiny.onnx"

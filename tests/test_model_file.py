@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from geoseg.errors import ModelError
 from geoseg.model.card import card_from_json, card_to_json, dump, load
-from geoseg.model.file import load_card, load_model, model_path, save_model
+from geoseg.model.file import BUNDLED, load_card, load_model, model_path, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -425,16 +425,14 @@ def test_a_pickle_is_never_run(tmp_path, ending):
 # ---- the bundled model
 
 
-def test_the_bundled_model_is_there_and_fit_to_be_given_away():
-    path = model_path("default")
+@pytest.mark.parametrize(("name", "stride"), [("default", 16), ("dubai", 64)])
+def test_the_bundled_models_are_there_and_fit_to_be_given_away(name, stride):
+    path = model_path(name)
     assert path.is_file(), f"{path} is missing from the package"
-    assert path.stat().st_size <= 20e6
-    model = load_model("default")
-    card = model.card
+    card = load_model(name).card
     assert card.bands == ("red", "green", "blue")
     assert [(c.value, c.name, c.layer) for c in card.legend] == [(c.value, c.name, c.layer) for c in DEFAULT_LEGEND]
-    assert card.receptive_radius == 94
-    assert card.network.stride == 16
+    assert card.network.stride == stride
     assert card.license
     assert card.license != "as the training data"
     assert card.training.get("data")
@@ -442,8 +440,9 @@ def test_the_bundled_model_is_there_and_fit_to_be_given_away():
     assert all(score["split"] for score in card.scores)
 
 
-def test_default_is_a_name_and_not_a_file_here(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_name_is_not_a_file_here(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "default").write_text("mine")
-    assert model_path("default").parent.name == "model"
-    assert model_path("./default") == Path("default")
+    (tmp_path / name).write_text("mine")
+    assert model_path(name).parent.name == "model"
+    assert model_path(f"./{name}") == Path(name)

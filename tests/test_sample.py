@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from geoseg.cli.main import geoseg
 from geoseg.demo.render import render
-from geoseg.model.file import load_card, model_path
+from geoseg.learn.radius import measure_radius
+from geoseg.model.file import BUNDLED, load_card, model_path
 from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
 from geoseg.pipeline.two_maps import MapsRequest
 from geoseg.vocabulary import Window
@@ -54,12 +55,13 @@ def test_the_sample_is_what_its_command_makes():
 def test_the_repository_stays_lean():
     assert (SAMPLE / "scene.tif").stat().st_size <= 3_000_000
     assert sum(path.stat().st_size for path in SAMPLE.iterdir()) <= 5_000_000
-    assert model_path("default").stat().st_size <= 20_000_000
+    assert sum(model_path(name).stat().st_size for name in BUNDLED) <= 20_000_000
 
 
-def test_the_bundled_card_says_where_it_comes_from():
-    card = load_card("default")
-    assert card.receptive_radius == 94
+@pytest.mark.parametrize(("name", "radius"), [("default", 94), ("dubai", 376)])
+def test_the_bundled_cards_say_where_they_come_from(name, radius):
+    card = load_card(name)
+    assert card.receptive_radius == radius == measure_radius(card.network)
     assert card.license
     assert "Dubai" in card.domain.text
     assert card.scores

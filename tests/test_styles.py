@@ -54,10 +54,10 @@ def test_classes_are_told_apart_by_all_eyes(eyes):
     """A difference of 1 is just visible under best conditions, one of 10 at a glance."""
     fills = {entry.name: rgb(area_look(entry).fill) for entry in DEFAULT_LEGEND}
     for one, other in itertools.combinations(fills, 2):
-        assert difference(seen(fills[one], eyes), seen(fills[other], eyes)) > 10, (one, other)
+        assert difference(seen(fills[one], eyes), seen(fills[other], eyes)) > 15, (one, other)
         for ground in GROUNDS:
             through = [OPACITY * fills[name] + (1 - OPACITY) * np.array(ground) for name in (one, other)]
-            assert difference(*(seen(color, eyes) for color in through)) > 7, (one, other, ground)
+            assert difference(*(seen(color, eyes) for color in through)) > 9, (one, other, ground)
 
 
 @pytest.mark.parametrize("eyes", EYES)

@@ -10,7 +10,7 @@ from geoseg.batch.sources.addresses import is_address
 from geoseg.errors import UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
-from geoseg.model.file import BUNDLED
+from geoseg.model.file import BUNDLED, DEFAULT
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest, VectorRequest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Wanted:
 class How:
     """How every scene is segmented: a request of ``segment`` without scene and files."""
 
-    model: str = BUNDLED
+    model: str = DEFAULT
     reading: SceneRequest = field(default_factory=SceneRequest)
     windows: WindowRequest = field(default_factory=WindowRequest)
     runs_on: RunsOn = field(default_factory=RunsOn)
@@ -140,7 +140,7 @@ class BatchRequest:
         """Return the request with absolute paths, which mean the same to processes that started elsewhere."""
         how, reading = self.how, self.how.reading
         reading = replace(reading, aoi=reading.aoi and reading.aoi.absolute())
-        model = how.model if how.model == BUNDLED else str(Path(how.model).absolute())
+        model = how.model if how.model in BUNDLED else str(Path(how.model).absolute())
         return replace(
             self,
             inputs=tuple(

@@ -32,14 +32,14 @@ from geoseg.demo.climate import ClimateName
     type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
-    help="Which city. The bundled model was trained on seeds from 1000000 on and has seen none below.",
+    help="Which city. Bundled models have learned from seeds from 1000000 on and have seen none below.",
 )
 @click.option(
     "--climate",
     type=click.Choice(get_args(ClimateName)),
     default="dry",
     show_default=True,
-    help="What part of the world the city looks like. The bundled model was trained on dry ones.",
+    help="What part of the world the city looks like.",
 )
 @click.option(
     "--compress",

@@ -23,7 +23,7 @@ _ABOUT_MODELS = ("only", "device", "precision", "threads", "tta")
 
 @click.command("evaluate")
 @click.argument("paths", type=_FILE, nargs=-1, metavar="PREDICTED REFERENCE | --model MODEL DATA")
-@click.option("--model", metavar="FILE|default", help="Score this model on DATA, a folder of labelled images.")
+@click.option("--model", metavar="FILE|default|dubai", help="Score this model on DATA, a folder of labelled images.")
 @click.option(
     "--classes",
     metavar="all|LIST",

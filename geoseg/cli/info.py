@@ -15,7 +15,7 @@ from geoseg.cli.options import json_option, talk_options
 @json_option
 @talk_options
 def command(path: str, allow_network: bool, as_json: bool, **_talk: str) -> None:
-    """Say what PATH is: a scene, a model (.safetensors, .onnx, a STAC item, or 'default') or vector layers.
+    """Say what PATH is: a scene, a model (.safetensors, .onnx, a STAC item, 'default' or 'dubai') or vector layers.
 
     For a scene, also what segment would make of it: bands, missing pixels, stretch, and why not.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def command(model: str, to: Format, out: str, tile: int | None, overwrite: bool, as_json: bool, **_talk: str) -> None:
     """Write MODEL for other programs.
 
-    MODEL is a file, or 'default' for the bundled one. The ONNX file takes images of 0 to 1
+    MODEL is a file, or 'default' or 'dubai' for a bundled one. The ONNX file takes images of 0 to 1
     (a uint8 value / 255) and gives probabilities; everything in between lies in its graph. Its classes begin with one,
     always 0, that Deepness gives to pixels under its threshold. All files hold the model's card whole.
 

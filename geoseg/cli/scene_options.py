@@ -41,7 +41,7 @@ def scene_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _OPTIONS = (
-    click.option("--model", default="default", show_default=True, metavar="FILE|default", help="Model to use."),
+    click.option("--model", default="default", show_default=True, metavar="FILE|default|dubai", help="Model to use."),
     click.option("--classes", metavar="all|LIST", help="Classes or layers to write.  [default: buildings,roads,water]"),
     click.option(
         "--device",
@@ -60,7 +60,7 @@ _OPTIONS = (
     click.option(
         "--window",
         type=click.IntRange(16, 16384),
-        help="Pixels read per window, overlap included.  [default: about 1200]",
+        help="Pixels read per window, overlap included.  [default: about 1200; of dubai 2800]",
     ),
     click.option(
         "--overlap",

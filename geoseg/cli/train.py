@@ -14,7 +14,7 @@ from geoseg.cli.options import out_option, overwrite_option, talk_options
 @click.command("train")
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @out_option("The model file to write (.safetensors); the run keeps its checkpoints in FILE.run beside it.")
-@click.option("--init", metavar="MODEL", help="Model to begin with: a file, or 'default' for the bundled one.")
+@click.option("--init", metavar="MODEL", help="Model to begin with: a file, 'default' or 'dubai'.")
 @learn_options
 @click.option(
     "--network",

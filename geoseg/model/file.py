@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLED",
+    "DEFAULT",
     "Model",
     "folded",
     "is_model",
@@ -40,21 +41,22 @@ __all__ = [
     "save_model",
 ]
 
-BUNDLED = "default"
-"""The name under which the model inside the package is known."""
+DEFAULT = "default"
+BUNDLED = (DEFAULT, "dubai")
+"""The names under which the models inside the package are known."""
 
 
 def model_path(name: str | os.PathLike[str]) -> Path:
-    """Return the path of a model named by its file, or of the bundled one for ``default``."""
-    if os.fspath(name) == BUNDLED:
-        return Path(str(resources.files("geoseg.model").joinpath("default.safetensors")))
+    """Return the path of a model named by its file, or of a bundled one by its name."""
+    if os.fspath(name) in BUNDLED:
+        return Path(str(resources.files("geoseg.model").joinpath(f"{name}.safetensors")))
     return Path(name)
 
 
 def is_model(name: str) -> bool:
     """Return whether a name is that of a model; a ``.json`` is one only where it is a STAC item of a model."""
     path = Path(name)
-    if name == BUNDLED or path.suffix.lower() in (".safetensors", ".onnx", *IMPORTED):
+    if name in BUNDLED or path.suffix.lower() in (".safetensors", ".onnx", *IMPORTED):
         return True
     if path.suffix.lower() != ".json" or not path.is_file():
         return False
@@ -93,7 +95,7 @@ def load_model(name: str | os.PathLike[str]) -> Model:
 
 def _checked(name: str | os.PathLike[str]) -> Path:
     path = model_path(name)
-    refuse(os.fspath(name), path, missing="reinstall geoseg" if os.fspath(name) == BUNDLED else "")
+    refuse(os.fspath(name), path, missing="reinstall geoseg" if os.fspath(name) in BUNDLED else "")
     return path
 
 

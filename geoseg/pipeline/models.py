@@ -10,7 +10,7 @@ def bundled_models() -> list[dict[str, Any]]:
     from geoseg.model.file import BUNDLED, load_card, model_path
 
     found = []
-    for name in (BUNDLED,):
+    for name in BUNDLED:
         card = load_card(name)
         found.append(
             {

@@ -10,7 +10,7 @@ import geoseg
 from geoseg.errors import InputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
-from geoseg.model.file import BUNDLED
+from geoseg.model.file import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class SegmentRequest:
     scene: Path | str | Mosaic
     """A file, its address, or tiles that are read as one."""
     output: OutputRequest
-    model: str = BUNDLED
+    model: str = DEFAULT
     reading: SceneRequest = field(default_factory=SceneRequest)
     windows: WindowRequest = field(default_factory=WindowRequest)
     runs_on: RunsOn = field(default_factory=RunsOn)

@@ -46,7 +46,9 @@ def refuse(name: str, path: Path, *, missing: str = "", importing: bool = False)
             )
         raise ModelError(f"{path}: is a folder, expected a model file (.safetensors, .onnx)")
     if not path.is_file():
-        raise ModelError(f"{path}: no such model file; {missing or 'give a .safetensors or .onnx file, or default'}")
+        raise ModelError(
+            f"{path}: no such model file; {missing or 'give default, dubai, or a .safetensors or .onnx file'}"
+        )
     if path.suffix.lower() in OPENED:
         return
     what = _kind(path)

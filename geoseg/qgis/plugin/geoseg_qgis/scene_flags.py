@@ -102,7 +102,7 @@ DETAILS = (
         "WINDOW",
         "Window in pixels",
         "--window",
-        "Pixels read at a time, overlap included. Not set: about 1200. Smaller windows need less memory.",
+        "Pixels read at a time, overlap included. Not set: about 1200 (default). Smaller windows need less memory.",
         lowest=16,
         highest=16384,
         whole=True,
