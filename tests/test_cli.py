@@ -538,9 +538,7 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
 
     monkeypatch.setattr(learning, "fit", fitted)
     out = tmp_path / "m.safetensors"
-    code, said, told = ran(
-        "train",
-        "city",
+    given = [
         "--out",
         out,
         "--hold-out",
@@ -553,29 +551,15 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
         "2",
         "--chip",
         "64",
-        "--learning-rate",
-        "0.5",
-        "--width",
-        "8",
-        "--widest",
-        "40",
-        "--patch",
-        "4",
-        "--seed",
-        "4",
-        "--color-jitter",
-        "0.5",
-        "--restart",
-        "--overwrite",
-        "--init",
-        "default",
-        "--demo-scenes",
-        "3",
-        "--progress",
-        "json",
-    )
-    (request,) = asked
+    ]
+    given += ["--learning-rate", "0.5", "--seed", "4", "--color-jitter", "0.5", "--restart", "--overwrite"]
+    given += ["--demo-scenes", "3", "--progress", "json"]
+    code, said, told = ran("train", "city", *given, "--init", "default")
     assert (code, said) == (0, f"{out}\n")
+    code, *_ = ran("train", "city", *given, "--width", "8", "--widest", "40", "--patch", "4")
+    assert code == 0
+    request, anew = asked
+    assert (anew.init, anew.widths, anew.patch) == (None, (8, 16, 32, 40, 40), 4)
     material = request.material
     assert (str(material.dataset), request.out, request.init, material.hold_out) == (
         "city",
@@ -585,7 +569,6 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     )
     assert "held out from training: two tiles" in told
     assert (material.demo_scenes, request.restart, request.overwrite) == (3, True, True)
-    assert (request.widths, request.patch) == ((8, 16, 32, 40, 40), 4)
     assert (request.recipe.steps, request.recipe.learning_rate) == (5, 0.5)
     assert (request.chips.size, request.chips.batch, request.chips.seed, request.chips.color) == (64, 2, 4, 0.5)
     assert '"stage": "train", "done": 2, "total": 2, "unit": "step"' in told

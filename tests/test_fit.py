@@ -136,6 +136,10 @@ def test_a_cuda_device_learns_the_same_and_takes_over_a_run(town, tmp_path):
         (("--labels", "a.gpkg"), "--scene and --labels go together"),
         (("--scene", "a.tif", "--labels", "a.gpkg", "--elsewhere", "unknown"), "--elsewhere unknown"),
         (("somewhere", "--loss", "dice"), "--loss dice"),
+        (("somewhere", "--bands", "4,1,2"), "--bands: is about scenes"),
+        (("somewhere", "--elsewhere", "background"), "--elsewhere: is about scenes"),
+        (("somewhere", "--init", "default", "--width", "16"), "--width: the network is that of --init"),
+        (("somewhere", "--width", "16", "--widest", "4"), "--widest 4: is less than --width 16"),
     ],
 )
 def test_flags_that_make_no_sense_together(tmp_path, given, sentence):
@@ -143,6 +147,31 @@ def test_flags_that_make_no_sense_together(tmp_path, given, sentence):
     assert shown.exit_code == 2
     assert sentence in shown.stderr
     assert not list(tmp_path.iterdir())
+
+
+def footprints(town, tmp_path, *given):
+    common = ["--scene", town / "tiles", "--labels", town / "houses.geojson", "--class-name", "building"]
+    return run(*common, "--steps", 1, "--chip", 32, "--width", 4, "-o", tmp_path / "m.safetensors", *given)
+
+
+def test_one_pixel_of_one_chip_is_nothing_to_learn_by(town, tmp_path):
+    shown = footprints(town, tmp_path, "--patch", 2, "--batch", 1)
+    assert shown.exit_code == 2
+    assert "give a larger --chip or --batch" in shown.stderr
+    assert footprints(town, tmp_path, "--patch", 2, "--batch", 2).exit_code == 0
+
+
+def test_scores_of_nothing_known_are_dashes(town, tmp_path):
+    houses = geopandas.read_file(town / "houses.geojson").to_crs("EPSG:32645")
+    there = houses[houses.bounds.maxx < ORIGIN[0] + 128]
+    corner = shapely.box(ORIGIN[0] + 300, ORIGIN[1] - 10, ORIGIN[0] + 310, ORIGIN[1])
+    labels = tmp_path / "some.geojson"
+    geopandas.GeoDataFrame(geometry=[*there.geometry, corner], crs=houses.crs).to_file(labels)
+    given = ["--scene", town / "tiles", "--labels", labels, "--class-name", "building", "--init", "default"]
+    given += ["--elsewhere", "unknown", "--hold-out", "1", "--steps", 1, "--chip", 32, "--batch", 2]
+    shown = run(*given, "-o", tmp_path / "m.safetensors")
+    assert shown.exit_code == 0, shown.stderr
+    assert "accuracy -, mean IoU -" in shown.stderr
 
 
 def test_devices_that_are_not_there():

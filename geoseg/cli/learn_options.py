@@ -149,6 +149,25 @@ def learn_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_OF_SCENES = ("class_field", "class_name", "elsewhere", "bands", "nodata", "src_crs", "stretch")
+_OF_NETWORKS = ("network", "width", "widest", "patch")
+
+
+def check_network(init: str | None, flags: dict[str, Any]) -> None:
+    """Refuse flags of a new network that would do nothing, or not what they say; raises UsageError."""
+    from geoseg.errors import UsageError
+
+    if init is not None and (said := [name for name in _OF_NETWORKS if _was_said(name)]):
+        raise UsageError(f"--{said[0]}: the network is that of --init; leave one of the two away")
+    if flags["widest"] < flags["width"]:
+        raise UsageError(f"--widest {flags['widest']}: is less than --width {flags['width']}, the finest level's")
+
+
+def _was_said(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     """Return what to learn from; raises UsageError."""
     from geoseg.errors import UsageError
@@ -161,6 +180,8 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     scenes, labels = flags["scenes"], flags["labels"]
     if bool(scenes) != bool(labels):
         raise UsageError("--scene and --labels go together: images, and what lies where on them")
+    if not scenes and (said := [name for name in _OF_SCENES if _was_said(name)]):
+        raise UsageError(f"--{said[0].replace('_', '-')}: is about scenes, and there is no --scene")
     return Material(
         dataset=dataset,
         scenes=tuple(paired(scenes, labels)) if scenes else (),

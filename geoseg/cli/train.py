@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from geoseg.cli.learn_options import chips_of, learn_options, material_of, recipe_of
+from geoseg.cli.learn_options import check_network, chips_of, learn_options, material_of, recipe_of
 from geoseg.cli.options import out_option, overwrite_option, talk_options
+
+_TOLD = ("pixel_accuracy", "mean_iou")
 
 
 @click.command("train")
@@ -76,6 +78,7 @@ def command(
     from geoseg.learn.fit import FitRequest, fit
     from geoseg.model.network import doubling
 
+    check_network(init, flags)
     request = FitRequest(
         material=material_of(dataset, flags),
         out=Path(out),
@@ -92,6 +95,6 @@ def command(
     with progress_on(progress, "train", "step") as meter:
         card = fit(request, meter.at, lambda sentence: message(progress, sentence))
     for score in card.scores:
-        scored = f"accuracy {score['pixel_accuracy']:.3f}, mean IoU {score['mean_iou']:.3f}"
-        message(progress, f"{score['split']}: {scored}", "result")
+        accuracy, mean_iou = ("-" if score[name] is None else f"{score[name]:.3f}" for name in _TOLD)
+        message(progress, f"{score['split']}: accuracy {accuracy}, mean IoU {mean_iou}", "result")
     click.echo(out)

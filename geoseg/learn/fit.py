@@ -109,7 +109,7 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
     with run_folder(request.out.with_name(request.out.name + ".run"), restart=request.restart) as folder:
         shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
         weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, shown.update)
-    scores, temperature = [], 1.0
+    scores, temperature = [], model.card.temperature if model else 1.0
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
         split = f"held out from training, but used to choose the best step: {material.split}; whole images"
@@ -168,6 +168,11 @@ def _chips(request: FitRequest, spec: NetworkSpec, model: Model | None) -> ChipP
         raise UsageError(
             f"--chip {request.chips.size}: is not a multiple of {spec.stride}, as the network's levels need; "
             f"give {max(1, round(request.chips.size / spec.stride)) * spec.stride}"
+        )
+    if request.chips.size == spec.stride and request.chips.batch == 1:
+        raise UsageError(
+            f"--chip {request.chips.size}: leaves the coarsest level one pixel of one chip, which has no mean and "
+            "deviation to learn by; give a larger --chip or --batch"
         )
     return request.chips if model is None else replace(request.chips, values=model.card.value_range)
 
