@@ -119,20 +119,21 @@ def same_places(folder: Path, name: str) -> Iterator[tuple[str, tuple[int, int]]
     """Yield a chip and those of other years at its place, with how far each one's ground lies from the first's."""
     number = name.rsplit("_", 1)[1]
     place, _ = city_of(name).rsplit("_", 1)
-    with rasterio.open(folder / f"{name}.tif") as first:
-        bounds = first.bounds
+    with rasterio.open(folder / f"{name}.tif") as chip:
+        bounds = chip.bounds
+    first = read_chip(folder / f"{name}.tif")
     yield name, (0, 0)
     for path in sorted(folder.glob(f"{place}_[0-9][0-9][0-9][0-9]_{number}.tif")):
         with rasterio.open(path) as other:
             same = path.stem != name and np.allclose(other.bounds, bounds, atol=0.3)
-        if same and (shift := shift_between(read_chip(folder / f"{name}.tif"), read_chip(path))) is not None:
+        if same and (shift := shift_between(first, read_chip(path))) is not None:
             yield path.stem, shift
 
 
 def shift_between(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> tuple[int, int] | None:
     """Return how many columns and rows the second chip's ground lies from the first's; None where edges do not agree.
 
-    Edges are compared at every shift of up to ``FARTHEST`` pixels; the best must stand out.
+    Edges are compared at every shift of up to ``FARTHEST`` pixels; the best must correlate by ``AGREES``.
     """
     first, second = (_edges(chip) for chip in (one, other))
     far = FARTHEST

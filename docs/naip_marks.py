@@ -9,6 +9,7 @@ claremont_2018_65) have boxes of buildings alone.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ SCORED = ("eureka", "claremont")
 """Cities that nothing is learned from."""
 
 
+@cache
 def marks() -> dict[str, dict[str, list[list[list[float]]]]]:
     """Return the outlines of every chip."""
     told: dict[str, dict[str, list[list[list[float]]]]] = json.loads(

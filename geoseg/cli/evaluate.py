@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_options
+from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_options, was_said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
     $ geoseg evaluate classes.gpkg osm.gpkg --class-field kind --classes buildings,roads --objects
     $ geoseg evaluate --model mine.safetensors dubai --only "Tile 2" --report page.html
     """  # noqa: D301
-    _check(click.get_current_context(), paths, given["model"])
+    _check(paths, given["model"])
     from geoseg.cli.progress import message, progress_on
     from geoseg.cli.results import print_json
 
@@ -122,7 +122,7 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
         click.echo(report.to_text())
 
 
-def _check(ctx: click.Context, paths: tuple[Path, ...], model: str | None) -> None:
+def _check(paths: tuple[Path, ...], model: str | None) -> None:
     """Refuse what does not go together; raises click.UsageError."""
     named = f"; {len(paths)} were given" if paths else ""
     if model is None and len(paths) != 2:
@@ -131,7 +131,7 @@ def _check(ctx: click.Context, paths: tuple[Path, ...], model: str | None) -> No
         raise click.UsageError(f"--model is scored on one folder of labelled images, DATA{named}")
     foreign = _ABOUT_MODELS if model is None else _ABOUT_MAPS
     for name in foreign:
-        if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+        if was_said(name):
             flag = "--" + name.replace("_", "-")
             other = "a model; give it with --model" if model is None else "two maps; leave it out beside --model"
             raise click.UsageError(f"{flag} is about {other}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.options import FiniteRange
+from geoseg.cli.options import FiniteRange, was_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,15 +157,10 @@ def check_network(init: str | None, flags: dict[str, Any]) -> None:
     """Refuse flags of a new network that would do nothing, or not what they say; raises UsageError."""
     from geoseg.errors import UsageError
 
-    if init is not None and (said := [name for name in _OF_NETWORKS if _was_said(name)]):
+    if init is not None and (said := [name for name in _OF_NETWORKS if was_said(name)]):
         raise UsageError(f"--{said[0]}: the network is that of --init; leave one of the two away")
     if flags["widest"] < flags["width"]:
         raise UsageError(f"--widest {flags['widest']}: is less than --width {flags['width']}, the finest level's")
-
-
-def _was_said(name: str) -> bool:
-    source = click.get_current_context().get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
@@ -180,7 +175,7 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     scenes, labels = flags["scenes"], flags["labels"]
     if bool(scenes) != bool(labels):
         raise UsageError("--scene and --labels go together: images, and what lies where on them")
-    if not scenes and (said := [name for name in _OF_SCENES if _was_said(name)]):
+    if not scenes and (said := [name for name in _OF_SCENES if was_said(name)]):
         raise UsageError(f"--{said[0].replace('_', '-')}: is about scenes, and there is no --scene")
     return Material(
         dataset=dataset,

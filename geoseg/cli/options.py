@@ -6,6 +6,7 @@ talk_options      every verb: -q/-v, --progress
 json_option       segment, vectorize, merge, info, evaluate, model
 creation_option   segment
 qgis_project_option   segment, vectorize, merge
+was_said          train, evaluate
 """
 
 from __future__ import annotations
@@ -129,3 +130,8 @@ def talk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def was_said(name: str) -> bool:
+    """Return whether the running command was typed with a parameter; defaults and the environment do not count."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
