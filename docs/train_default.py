@@ -6,6 +6,7 @@ DATA holds ``dubai/``, ``banepa/`` and ``naip/`` as docs/accuracy.md describes t
 - Made-up scenes of all climates, and half as many more of dry ones: five classes.
 - Banepa, at several ground resolutions: building, or any other class.
 - NAIP, chips marked by eye (docs/naip_marks.json): five classes.
+- NAIP, chips that are not marked (``--teacher MODEL``): what a model before it says of them (docs/self_taught.py).
 - NAIP, all chips: no labels, but a near-infrared band that the network does not see. Pixels are vegetation, or anything
   but vegetation, or neither vegetation nor water.
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from naip_ground import CHOICES, NOT_BUILDING, infrared_images, marked_images
+from self_taught import SETS, self_taught_images
 
 from geoseg.labels.classes import taught
 from geoseg.labels.folders import read_folder
@@ -41,6 +43,8 @@ from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from geoseg.model.file import Model
 
 DRY_SEED = 1_010_000
 BANEPA_M = (0.5, 0.7, 1.0)
@@ -67,12 +71,13 @@ def main() -> None:
     parser.add_argument("--check-every", type=int, default=300)
     parser.add_argument("--demo-scenes", type=int, default=160)
     parser.add_argument(
-        "--shares", type=float, nargs=4, default=(0.28, 0.06, 0.04, 0.32), help="demo, banepa, naip, marked"
+        "--shares", type=float, nargs=5, default=(0.25, 0.06, 0.03, 0.3, 0.1), help="demo, banepa, naip, marked, taught"
     )
+    parser.add_argument("--teacher", help="model whose answers are learned from where nothing is marked")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    demo, banepa, naip, marked = given.shares
+    demo, banepa, naip, marked, told = given.shares
     request = FitRequest(
         Material(given.data, hold_out=tuple(given.hold_out)),
         given.out,
@@ -82,7 +87,7 @@ def main() -> None:
         recipe=Recipe(
             steps=given.steps,
             learning_rate=given.learning_rate,
-            shares={DEMO: demo, "banepa": banepa, "naip": naip, "marked": marked},
+            shares={DEMO: demo, "banepa": banepa, "naip": naip, "marked": marked, "taught": told},
             balance=0.15,
             edge_tolerance=0,
             check_every=given.check_every,
@@ -94,10 +99,12 @@ def main() -> None:
         overwrite=True,
     )
     model = load_model(given.init) if given.init else None
-    fit_on(request, everything(given.data, given.hold_out, given.demo_scenes), model, lambda _done, _total: None)
+    teacher = load_model(given.teacher) if given.teacher else None
+    material = everything(given.data, given.hold_out, given.demo_scenes, teacher)
+    fit_on(request, material, model, lambda _done, _total: None)
 
 
-def everything(data: Path, hold_out: list[str], demo_scenes: int) -> Gathered:
+def everything(data: Path, hold_out: list[str], demo_scenes: int, teacher: Model | None) -> Gathered:
     """Return all sources, with images of Dubai held out by name, and without the ground of docs/score_elsewhere.py."""
     told = split(read_folder(data / "dubai"), hold_out, "none", 0)
     learned = [
@@ -105,10 +112,11 @@ def everything(data: Path, hold_out: list[str], demo_scenes: int) -> Gathered:
         *banepa_images(data / "banepa"),
         *infrared_images(data / "naip"),
         *marked_images(data / "naip"),
+        *([] if teacher is None else self_taught_images(data / "naip", teacher)),
         *demo_images(demo_scenes, climates=True),
         *demo_images(demo_scenes // 2, first=DRY_SEED),
     ]
-    return Gathered(LabelKey(DEFAULT_LEGEND, CHOICES), learned, told.held_out, told.text, 1.0)
+    return Gathered(LabelKey(DEFAULT_LEGEND, {**CHOICES, **SETS}), learned, told.held_out, told.text, 1.0)
 
 
 def banepa_images(folder: Path) -> Iterator[LabelledImage]:

@@ -228,12 +228,17 @@ def test_the_temperature_that_made_the_labels_is_found(truth):
     random = torch.Generator().manual_seed(0)
     scores = torch.randn(40_000, 4, generator=random) * 3
     target = torch.multinomial((scores / truth).softmax(1), 1, generator=random)[:, 0]
-    assert best_temperature(scores, target) == pytest.approx(truth, rel=0.05)
+    one = torch.nn.functional.one_hot(target, 4).bool()
+    assert best_temperature(scores, one) == pytest.approx(truth, rel=0.05)
+    first = torch.tensor([True, False, False, False])
+    assert best_temperature(scores, torch.where((target == 0)[:, None], first, ~first)) == pytest.approx(
+        truth, rel=0.08
+    )
 
 
-def test_only_certain_labels_calibrate():
+def test_where_no_label_says_anything_the_temperature_stays():
     spec = NetworkSpec(3, 5, (2, 4))
-    key = LabelKey(DEFAULT_LEGEND, {200: ("road", "land")})
+    key = LabelKey(DEFAULT_LEGEND, {200: [entry.name for entry in DEFAULT_LEGEND]})
     image = LabelledImage("a", "g", np.zeros((3, 20, 30), np.uint8), np.full((20, 30), 200, np.uint8))
     lesson = Lesson(key, [], [image], (0.0,) * 3, (1.0,) * 3)
     assert temperature_of(spec, UNet(spec).state_dict(), lesson) == 1.0

@@ -14,7 +14,7 @@ from rasterio.features import rasterize
 
 from geoseg.errors import InputError, ModelError, UsageError
 from geoseg.labels.classes import taught
-from geoseg.labels.folders import read_folder
+from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.mosaic import clusters, in_line, joined
@@ -118,6 +118,40 @@ def test_a_legend_of_ones_own_and_masks_that_do_not_follow_it(tmp_path):
     found = gathered(Material(tmp_path, legend_file=file, how="none"), None, print)
     assert [entry.name for entry in found.key.legend] == ["roof", "yard"]
     np.testing.assert_array_equal(found.learned[0].labels, truth)
+
+
+def test_a_folder_of_georeferenced_images_says_its_ground_pixel(tmp_path):
+    def put(name, metres, side=8):
+        at = Affine(metres, 0, ORIGIN[0], 0, -metres, ORIGIN[1])
+        write(tmp_path / f"images/{name}.tif", noise((side, side)), crs=UTM, transform=at)
+        write(tmp_path / f"masks/{name}.png", classes((side, side))[None], "PNG")
+
+    write(tmp_path / "images/a.png", noise((8, 8)), "PNG")
+    write(tmp_path / "masks/a.png", classes((8, 8))[None], "PNG")
+    assert ground_pixel_of(tmp_path) is None
+    assert gathered(Material(tmp_path, how="none"), None, print).resolution_m is None
+    put("b", 0.5)
+    assert ground_pixel_of(tmp_path) == pytest.approx(0.5, rel=2e-3)  # UTM's scale
+    assert gathered(Material(tmp_path, how="none"), None, print).resolution_m == pytest.approx(0.5, rel=2e-3)
+    with pytest.raises(UsageError, match="learned from as they are"):
+        gathered(Material(tmp_path, resolution_m=1.0, how="none"), None, print)
+    put("c", 0.3)
+    with pytest.raises(InputError, match="expected images of one ground pixel"):
+        ground_pixel_of(tmp_path)
+
+
+def test_images_that_do_not_say_their_ground_pixel_need_it_said_beside_scenes(tmp_path):
+    write(tmp_path / "data/images/a.png", noise((8, 8)), "PNG")
+    write(tmp_path / "data/masks/a.png", classes((8, 8))[None], "PNG")
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    both = {"dataset": tmp_path / "data", "scenes": (ScenePair((scene,), labels),), "how": "none"}
+    with pytest.raises(UsageError, match="do not say their ground pixel"):
+        gathered(Material(**both), None, print)
+    found = gathered(Material(**both, resolution_m=1.0), None, print)
+    assert found.resolution_m == 1.0
+    assert found.learned[-1].labels.shape == (60, 80)
 
 
 # ---- scenes
@@ -243,6 +277,34 @@ def test_scenes_are_read_at_the_resolution_asked_for(tmp_path):
     found = gathered(Material(scenes=(ScenePair((scene,), labels),), resolution_m=1.0, how="none"), None, print)
     assert found.learned[0].labels.shape == (60, 80)
     assert (found.learned[0].labels == 1).sum() == sum(house.area for house in HOUSES)
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_detail_is_not_made_up(tmp_path, polygons):
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / ("houses.gpkg" if polygons else "classes.tif")
+    if polygons:
+        geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    else:
+        at = Affine(0.5, 0, ORIGIN[0], 0, -0.5, ORIGIN[1])
+        write(labels, classes((120, 160))[None], crs=UTM, transform=at)
+    for metres in (0.1, 0.0005):
+        wanted = Material(scenes=(ScenePair((scene,), labels),), resolution_m=metres, how="none")
+        with pytest.raises(InputError, match="invent detail"):
+            gathered(wanted, None, print)
+
+
+def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.labels.scenes._MOST_PIXELS", 20_000)
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    pair = ScenePair((scene,), labels)
+    assert len(gathered(Material(scenes=(pair,), how="none"), None, print).learned) == 1
+    with pytest.raises(InputError, match=r"7.68e\+04 pixels at 0.25 m"):
+        gathered(Material(scenes=(pair,), resolution_m=0.25, how="none"), None, print)
+    with pytest.raises(InputError, match="fewer scenes"):
+        gathered(Material(scenes=(pair, pair), how="none"), None, print)
 
 
 def test_scenes_and_labels_go_together():

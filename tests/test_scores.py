@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from geoseg.labels.labelled import LabelKey
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
@@ -17,6 +18,7 @@ def legend(*names: str) -> Legend:
 
 
 TWO = legend("building", "road")
+TWO_AND_LAND = legend("building", "road", "land")
 
 
 def test_counts_and_scores_by_hand():
@@ -59,6 +61,34 @@ def test_no_labelled_pixels_have_no_scores():
     assert "-" in found.to_text()
 
 
+def test_what_partly_known_ground_rules_out_counts_as_found_where_it_is_not():
+    allowed = LabelKey(TWO_AND_LAND, {200: ("road", "land")}).allowed()
+    reference = np.array([[1, 1, 1, 200, 200, 200, 200, 0]], np.uint8)
+    predicted = np.array([[1, 1, 3, 1, 2, 3, 3, 1]], np.uint8)
+    found = Confusion.empty(TWO_AND_LAND).add_partly_known(predicted, reference, allowed)
+    assert found.counts[0].tolist() == [2, 0, 1, 0]
+    assert found.ruled_out is not None
+    assert found.ruled_out.tolist() == [1, 0, 0]
+    assert found.iou[0] == 2 / 4  # two of three, and one where no building can be
+    assert found.mean_iou == 2 / 4  # nothing says where roads and land are
+    assert found.pixel_accuracy == 2 / 4
+    assert found.to_json()["classes"]["building"]["precision"] == round(2 / 3, 6)
+    assert found.to_json()["ruled_out"] == [1, 0, 0]
+    twice = found.add_partly_known(predicted, reference, allowed)
+    assert twice.ruled_out is not None
+    assert twice.ruled_out.tolist() == [2, 0, 0]
+    assert twice.iou[0] == 2 / 4
+
+
+def test_a_map_that_calls_everything_a_building_does_not_score_best_on_footprints():
+    allowed = LabelKey(TWO_AND_LAND, {200: ("road", "land")}).allowed()
+    reference = np.array([[1, 200, 200, 200, 200]], np.uint8)
+    everywhere, right = np.full((1, 5), 1, np.uint8), np.array([[1, 3, 3, 2, 2]], np.uint8)
+    empty = Confusion.empty(TWO_AND_LAND)
+    assert empty.add_partly_known(everywhere, reference, allowed).mean_iou == 1 / 5
+    assert empty.add_partly_known(right, reference, allowed).mean_iou == 1
+
+
 def test_the_bucket_counts_in_accuracy_and_matrix_but_has_no_score():
     reference = np.array([1, 1, 2, 2, 2], np.uint8)
     predicted = np.array([1, 2, 2, 2, 1], np.uint8)
@@ -95,6 +125,17 @@ def test_every_labelled_pixel_is_counted_once(predicted, reference):
             assert found.counts[row, col] == here.sum()
     if labelled.any():
         assert found.pixel_accuracy == pytest.approx((predicted == reference)[labelled].mean())
+
+
+@settings(max_examples=60, deadline=None)
+@given(maps, maps)
+def test_labels_of_one_class_score_the_same_as_partly_known_ones(predicted, reference):
+    known = Confusion.empty(DEFAULT_LEGEND).add(predicted, reference)
+    partly = Confusion.empty(DEFAULT_LEGEND).add_partly_known(predicted, reference, LabelKey(DEFAULT_LEGEND).allowed())
+    np.testing.assert_array_equal(known.counts, partly.counts)
+    assert partly.ruled_out is not None
+    assert not partly.ruled_out.any()
+    assert partly.pixel_accuracy == pytest.approx(known.pixel_accuracy, nan_ok=True)
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.masks import read_labels, read_rgb
+from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.open import open_raster
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 _MASK_FOLDERS = ("masks", "labels")
+_ALIKE = 1.25  # pixels that differ by less are of one size, as for the scenes that a model reads
 _NUMBERS = re.compile(r"(?:[ _-]*\d+)+$")
 
 
@@ -45,6 +48,31 @@ def read_folder(
         )
     names = _groups([image for image, _ in pairs], folder)
     return [_read_pair(image, mask, names[image], legend, note) for image, mask in pairs]
+
+
+def ground_pixel_of(folder: Path) -> float | None:
+    """Return the ground pixel of a folder's images, in metres; None where none of them says where it lies.
+
+    Raises:
+        InputError: their pixels differ; images of a folder are learned from as they are.
+    """
+    sizes = {image: size for image, _ in _pairs(folder) if (size := _ground_pixel(image)) is not None}
+    if not sizes:
+        return None
+    finest, coarsest = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    if sizes[coarsest] > _ALIKE * sizes[finest]:
+        raise InputError(
+            f"{coarsest}: has pixels of {sizes[coarsest]:.3g} m, and {finest} of {sizes[finest]:.3g} m, expected "
+            "images of one ground pixel; give them as --scene with --labels, which resamples them"
+        )
+    return round(sum(sizes.values()) / len(sizes), 4)
+
+
+def _ground_pixel(image: Path) -> float | None:
+    with open_raster(image) as dataset:
+        if dataset.transform.is_identity or not dataset.crs:
+            return None
+        return sum(ground_pixel_m(grid_of(dataset))) / 2
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:

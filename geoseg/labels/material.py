@@ -9,7 +9,7 @@ import numpy as np
 
 from geoseg.errors import InputError, ModelError, UsageError
 from geoseg.labels.classes import Elsewhere, taught
-from geoseg.labels.folders import read_folder
+from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
@@ -57,6 +57,8 @@ class Material:
     def __post_init__(self) -> None:
         if self.hold_out and self.how == "patch":
             raise UsageError("--hold-out and --split patch: name what is held out, or let it be random patches")
+        if self.hold_out and self.how == "none":
+            raise UsageError("--hold-out and --split none: name what is held out, or learn from all")
         if self.legend_file is not None and self.dataset is None:
             raise UsageError("--legend: names the masks of a DATASET; scenes' labels name their classes themselves")
 
@@ -102,11 +104,8 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND, note)
     key = LabelKey(legend or DEFAULT_LEGEND)
     placed: list[PlacedImage] = []
-    resolution = wanted.resolution_m
+    resolution = _resolution(wanted, init)
     if wanted.scenes:
-        src_crs = wanted.scene_options.get("src_crs")
-        # Without a word on it all scenes are read at the pixel of the finest one.
-        resolution = resolution or (init.resolution_m if init else None) or finest_pixel(wanted.scenes, src_crs)
         found = read_scenes(wanted.scenes, _reading(wanted, init, resolution), wanted.class_field, note)
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
         lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
@@ -129,6 +128,29 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
     return Gathered(key, learned, held_out, told.text, resolution)
+
+
+def _resolution(wanted: Material, init: ModelCard | None) -> float | None:
+    """Return the ground pixel to learn at, in metres; None where nothing says it.
+
+    A folder's images are learned from as they are; scenes are resampled, without a word on it to the pixel of the
+    finest one.
+    """
+    own = None if wanted.dataset is None else ground_pixel_of(wanted.dataset)
+    said, begun = wanted.resolution_m, init.resolution_m if init else None
+    if own is not None and said is not None and not 0.8 <= own / said <= 1.25:
+        raise UsageError(
+            f"--resolution {said:g}: the images of {wanted.dataset} have pixels of {own:.3g} m and are learned from "
+            "as they are; leave it away, or give them as --scene with --labels"
+        )
+    if not wanted.scenes:
+        return said or own
+    if wanted.dataset is not None and not (said or own or begun):
+        raise UsageError(
+            f"--resolution: the images of {wanted.dataset} do not say their ground pixel, and scenes have to be "
+            "resampled to it; give it in metres"
+        )
+    return said or own or begun or finest_pixel(wanted.scenes, wanted.scene_options.get("src_crs"))
 
 
 def _numbered(legend: Legend) -> dict[int, str]:

@@ -13,6 +13,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
+from geoseg.scene.read_request import MOST_FINER
 from geoseg.scene.reader import open_scene
 from geoseg.scores.common_ground import Outline
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from geoseg.scene.reader import Scene
 
 _CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
+_MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at five bytes a pixel
 _SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 
 
@@ -78,6 +80,7 @@ def read_scenes(
     Raises:
         InputError: a file cannot be used, or labels and scene share no ground.
     """
+    _check_sizes(pairs, read)
     placed: list[PlacedImage] = []
     for pair in pairs:
         scenes = [scene for path in pair.scenes for scene in _scenes(path, pair.labels)]
@@ -96,13 +99,36 @@ def read_scenes(
 
 def finest_pixel(pairs: Sequence[ScenePair], src_crs: str | None = None) -> float:
     """Return the smallest ground pixel of all scenes, in metres."""
-    pixels = []
+    return float(min(sum(ground_pixel_m(grid)) / 2 for _, grid in _grids(pairs, src_crs)))
+
+
+def _check_sizes(pairs: Sequence[ScenePair], read: ReadRequest) -> None:
+    """Refuse to make up detail, and to read more than memory may hold."""
+    pixels = 0.0
+    for path, grid in _grids(pairs, read.src_crs):
+        high, wide = ground_pixel_m(grid)
+        own = (high + wide) / 2
+        metres = read.resolution_m or own
+        if own > MOST_FINER * metres:
+            raise InputError(
+                f"{path}: its pixels are {own:.3g} m, over {MOST_FINER} times the {metres:.3g} m to learn at, which "
+                "would invent detail; give a coarser --resolution, or leave it away"
+            )
+        pixels += grid.height * grid.width * (high * wide / metres**2 if read.resolution_m else 1)
+        if pixels > _MOST_PIXELS:
+            raise InputError(
+                f"{path}: with the scenes before it, {pixels:.3g} pixels at {metres:.3g} m, and at most "
+                f"{_MOST_PIXELS:.3g} are learned from; give a coarser --resolution, or fewer scenes"
+            )
+
+
+def _grids(pairs: Sequence[ScenePair], src_crs: str | None) -> Iterator[tuple[Path, Grid]]:
+    """Yield every scene and its own grid."""
     for pair in pairs:
         for path in pair.scenes:
             for scene in _scenes(path, pair.labels):
                 with open_raster(scene) as dataset:
-                    pixels.append(sum(ground_pixel_m(grid_of(dataset, src_crs=src_crs))) / 2)
-    return float(min(pixels))
+                    yield scene, grid_of(dataset, src_crs=src_crs)
 
 
 def _scenes(path: Path, labels: Path) -> Iterator[Path]:

@@ -22,34 +22,35 @@ _SEED = 0
 
 
 def temperature_of(spec: NetworkSpec, weights: dict[str, torch.Tensor], lesson: Lesson, device: str = "cpu") -> float:
-    """Return the temperature that makes held-out labels most likely; 1 where no class is known for certain."""
+    """Return the temperature that makes held-out labels most likely; 1 where no label says anything."""
     allowed = lesson.key.allowed()
+    says = np.asarray(~allowed.all(1))
     taken, random = [], np.random.default_rng(_SEED)
     each = max(1, _PIXELS // max(1, len(lesson.held_out)))
     for image, scores in iter_scores(spec, weights, lesson, lesson.held_out, device):
-        certain = np.flatnonzero(allowed[image.labels.ravel()].sum(1) == 1)
-        chosen = certain if len(certain) <= each else random.choice(certain, each, replace=False)
-        target = allowed[image.labels.ravel()[chosen]].argmax(1)
+        known = np.flatnonzero(says[image.labels.ravel()])
+        chosen = known if len(known) <= each else random.choice(known, each, replace=False)
         picked = scores.flatten(1)[:, torch.from_numpy(chosen).to(scores.device)].T.cpu()
-        taken.append((picked, torch.from_numpy(target)))
-    scores, target = (torch.cat(parts) for parts in zip(*taken, strict=True))
-    return best_temperature(scores, target) if len(target) else 1.0
+        taken.append((picked, torch.from_numpy(allowed[image.labels.ravel()[chosen]])))
+    scores, choices = (torch.cat(parts) for parts in zip(*taken, strict=True))
+    return best_temperature(scores, choices) if len(choices) else 1.0
 
 
-def best_temperature(scores: torch.Tensor, target: torch.Tensor) -> float:
-    """Return the temperature of least cross-entropy, between a tenth and ten.
+def best_temperature(scores: torch.Tensor, choices: torch.Tensor) -> float:
+    """Return the temperature that makes labels most likely, between a tenth and ten.
 
     Args:
         scores: (n, classes) before the softmax.
-        target: (n,) class indices.
+        choices: (n, classes) bool, the classes a pixel can be of: its label is as likely as they are together.
     """
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([log_temperature], max_iter=50, line_search_fn="strong_wolfe")
-    exact = scores.double()
+    exact, ruled_out = scores.double(), ~choices
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(exact / log_temperature.exp(), target)
+        logs = (exact / log_temperature.exp()).log_softmax(1)
+        loss = -logs.masked_fill(ruled_out, -torch.inf).logsumexp(1).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -35,11 +35,15 @@ def score_images(
     images: Sequence[LabelledImage],
     device: str = "cpu",
 ) -> Confusion:
-    """Score weights on whole images: pixels whose class is known."""
-    values = class_values(lesson.legend)
+    """Score weights on whole images: pixels of which something is known."""
+    values, allowed = class_values(lesson.legend), lesson.key.allowed()
     confusion = Confusion.empty(lesson.legend)
     for image, scores in iter_scores(spec, weights, lesson, images, device):
-        confusion = confusion.add(values[scores.argmax(0).cpu().numpy()], image.labels)
+        found = values[scores.argmax(0).cpu().numpy()]
+        if lesson.key.choices:
+            confusion = confusion.add_partly_known(found, image.labels, allowed)
+        else:
+            confusion = confusion.add(found, image.labels)
     return confusion
 
 

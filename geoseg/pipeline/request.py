@@ -11,6 +11,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
 from geoseg.model.file import DEFAULT
+from geoseg.scene.read_request import MOST_FINER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,14 +184,14 @@ def resolution_for(
         return None
     if wanted == "auto":
         target = card.resolution_m
-        if ground_pixel_m > 4 * target:
+        if ground_pixel_m > MOST_FINER * target:
             raise InputError(
                 f"{name}: its pixels are {ground_pixel_m:.3g} m, over four times the model's {target:.3g} m; "
                 "use a finer image, or --resolution native to try anyway"
             )
     else:
         target = wanted
-        if ground_pixel_m > 4 * target:
+        if ground_pixel_m > MOST_FINER * target:
             raise UsageError(
                 f"--resolution: {target:g} m is over four times finer than the {ground_pixel_m:.3g} m of {name}; "
                 "that would invent detail"

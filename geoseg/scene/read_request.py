@@ -11,6 +11,9 @@ from geoseg.scene.stretch import StretchRequest
 if TYPE_CHECKING:
     from geoseg.scene.validity import NodataOption
 
+MOST_FINER = 4
+"""How many times finer than its own pixels a scene is read at most; more would invent detail."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:

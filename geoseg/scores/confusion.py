@@ -26,6 +26,9 @@ class Confusion:
     bucket: str | None = None
     """Name of the class that stands for everything not scored: it counts in the matrix and in pixel accuracy,
     but has no scores of its own and no part in the mean IoU."""
+    ruled_out: NDArray[np.int64] | None = None
+    """Shape (classes,), by predicted class: pixels whose reference names several classes, and not the predicted one.
+    None where every reference pixel is of one class."""
 
     @classmethod
     def empty(cls, legend: Legend, bucket: str | None = None) -> Confusion:
@@ -44,6 +47,30 @@ class Confusion:
         seen[:, NODATA] += seen.sum(1) - seen[:, [NODATA, *values]].sum(1)
         return replace(self, counts=self.counts + seen[np.ix_(values, [*values, NODATA])])
 
+    def add_partly_known(
+        self, predicted: NDArray[np.uint8], reference: NDArray[np.uint8], allowed: NDArray[np.bool_]
+    ) -> Confusion:
+        """Return the confusion with pixels added whose reference may say several classes.
+
+        Of those, a predicted class that the reference rules out counts as found where it is not; any other does not
+        count, as nothing says whether it is right.
+
+        Args:
+            predicted: (h, w) legend values.
+            reference: (h, w) label values.
+            allowed: (256, classes) classes that a pixel of each label value can be of; all where nothing is known.
+        """
+        values = np.array([entry.value for entry in self.legend])
+        certain = allowed.sum(1) == 1
+        one = np.where(certain, values[allowed.argmax(1)], NODATA).astype(np.uint8)
+        partly = ~certain[reference]
+        wrong = [
+            np.count_nonzero(partly & (predicted == value) & ~allowed[:, i][reference])
+            for i, value in enumerate(values)
+        ]
+        before = 0 if self.ruled_out is None else self.ruled_out
+        return replace(self.add(predicted, one[reference]), ruled_out=before + np.array(wrong, np.int64))
+
     @property
     def scored(self) -> tuple[MapClass, ...]:
         """The classes that have scores of their own: all but the bucket."""
@@ -51,22 +78,27 @@ class Confusion:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of labelled pixels that are right; NaN without labelled pixels."""
-        return _ratio(np.trace(self.counts), self.counts.sum())
+        """Share of the pixels that count that are right; NaN without any."""
+        return _ratio(np.trace(self.counts), self.counts.sum() + self._wrongly_found().sum())
 
     @property
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union per class, shape (classes,); NaN for a class neither map has."""
         right = np.diag(self.counts)
-        union = self.counts.sum(1) + self.counts[:, :-1].sum(0) - right
+        union = self.counts.sum(1) + self.counts[:, :-1].sum(0) + self._wrongly_found() - right
         iou = np.full(len(right), np.nan)
         np.divide(right, union, out=iou, where=union > 0)
         return iou
 
     @property
     def mean_iou(self) -> float:
-        """Mean of the scored classes' IoU, over those that occur in the reference or the prediction."""
+        """Mean of the scored classes' IoU, over those that occur in the reference or the prediction.
+
+        Where the reference is partly known, over those that it names for certain: nothing says where others are.
+        """
         iou = self.iou[[entry.name != self.bucket for entry in self.legend]]
+        if self.ruled_out is not None:
+            iou = iou[self.counts.sum(1) > 0]
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
     def to_json(self) -> dict[str, Any]:
@@ -76,7 +108,7 @@ class Confusion:
             if entry.name == self.bucket:
                 continue
             right = self.counts[i, i]
-            support, predicted = self.counts[i].sum(), self.counts[:, i].sum()
+            support, predicted = self.counts[i].sum(), self.counts[:, i].sum() + self._wrongly_found()[i]
             classes[entry.name] = {
                 "iou": plain(self.iou[i]),
                 "f1": plain(_ratio(2 * right, support + predicted)),
@@ -89,7 +121,11 @@ class Confusion:
             "mean_iou": plain(self.mean_iou),
             "classes": classes,
             "confusion": self.counts.tolist(),
+            **({} if self.ruled_out is None else {"ruled_out": self.ruled_out.tolist()}),
         }
+
+    def _wrongly_found(self) -> NDArray[np.int64]:
+        return np.zeros(len(self.legend), np.int64) if self.ruled_out is None else self.ruled_out
 
     def to_text(self) -> str:
         """Return the scores and the matrix as lines of aligned text."""
