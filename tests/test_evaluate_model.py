@@ -143,6 +143,26 @@ def test_some_classes_only(dataset, tiny_model_path):
         evaluate_model(request(dataset, tiny_model_path, classes="boats"))
 
 
+def test_masks_of_a_legend_of_ones_own(tmp_path, dataset, tiny_model_path):
+    told = evaluate_model(request(dataset, tiny_model_path)).to_json()
+    for path in dataset.glob("*/images/*.png"):
+        picture, mask = (tmp_path / path.parent.parent.name / kind / path.name for kind in ("images", "masks"))
+        for folder in (picture.parent, mask.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(path.read_bytes())
+        colors = np.asarray(Image.open(path.parent.parent / "masks" / path.name)).astype(int)
+        values = sum(7 * i * (colors == color).all(-1) for i, color in enumerate(COLORS.astype(int)))
+        Image.fromarray(values.astype(np.uint8)).save(mask)
+    legend = tmp_path / "legend.csv"
+    legend.write_text("".join(f"{7 * entry.value},{entry.name}\n" for entry in DEFAULT_LEGEND))
+    arguments = ["--model", str(tiny_model_path), str(tmp_path), "--json", "--precision", "fp32", "--threads", "1"]
+    shown = CliRunner().invoke(command, [*arguments, "--legend", str(legend)], catch_exceptions=False)
+    assert json.loads(shown.stdout)["confusion"] == told["confusion"]
+    refused = CliRunner().invoke(command, arguments)
+    assert isinstance(refused.exception, InputError)
+    assert "name them with --legend FILE" in str(refused.exception)
+
+
 def test_a_model_with_other_bands_or_no_model_is_refused(tmp_path, dataset, make_model, tiny_spec, tiny_model):
     with pytest.raises(InputError, match="has 4 bands, but model tiny expects red, green, blue"):
         answer(np.zeros((4, 32, 32), np.uint8), "x", ModelRun("x"), tiny_model, tmp_path)
@@ -179,6 +199,7 @@ def test_the_page_shows_the_worst_places_with_imagery(tmp_path, dataset, tiny_mo
         (["--model", "default", "a", "b"], "scored on one folder of labelled images, DATA; 2 were given"),
         (["a.tif", "b.tif", "--tta"], "--tta is about a model; give it with --model"),
         (["a.tif", "b.tif", "--hold-out", "x"], "--only is about a model"),
+        (["a.tif", "b.tif", "--legend", "x"], "--legend is about a model"),
         (["--model", "default", "a", "--scene", "s.tif"], "--scene is about two maps; leave it out beside --model"),
         (["a.tif", "b.tif", "--tolerance-px", "1", "--tolerance-m", "1"], "say the same"),
         (["a.tif", "b.tif", "--tolerance-px", "-1"], "range"),

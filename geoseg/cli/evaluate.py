@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 _ABOUT_MAPS = ("class_field", "resolution", "confidence", "scene")
-_ABOUT_MODELS = ("only", "device", "precision", "threads", "tta")
+_ABOUT_MODELS = ("only", "legend", "device", "precision", "threads", "tta")
 
 
 @click.command("evaluate")
@@ -66,6 +66,7 @@ _ABOUT_MODELS = ("only", "device", "precision", "threads", "tta")
     multiple=True,
     help="Tile of DATA, or image such as 'Tile 1/image_part_003', to score; repeat for more.  [default: all]",
 )
+@click.option("--legend", type=_FILE, help="Names and colours of DATA's masks, as for geoseg train.")
 @click.option("--tta", is_flag=True, help="Average over windows laid in all eight ways, as segment --tta does.")
 @click.option(
     "--device",
@@ -172,4 +173,5 @@ def _of_model(dataset: Path, given: Mapping[str, Any], wanted: WantedScores, tel
 
     precision = None if given["precision"] == "auto" else given["precision"]
     run = ModelRun(given["model"], RunsOn(given["device"], precision, given["threads"]), given["tta"])
-    return evaluate_model(ModelRequest(run, dataset, given["only"], given["classes"], wanted), tell)
+    request = ModelRequest(run, dataset, given["only"], given["classes"], wanted, given["legend"])
+    return evaluate_model(request, tell)

@@ -15,7 +15,7 @@ from geoseg.labels.made_up import demo_images
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
-from geoseg.layers.legend_file import read_legend_file
+from geoseg.layers.legend_file import legend_of
 from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
@@ -178,7 +178,7 @@ def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material)
 def _legend(wanted: Material, init: ModelCard | None) -> Legend | None:
     """Return the classes that are settled before labels are read; None where labels decide."""
     if wanted.legend_file is not None:
-        return Legend(tuple(read_legend_file(wanted.legend_file, ()).values()))
+        return legend_of(wanted.legend_file)
     if wanted.elsewhere == "unknown":
         if init is None and wanted.dataset is None:
             raise UsageError("--elsewhere unknown: goes with --init MODEL or a DATASET, which say what else there is")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import completed
+from geoseg.vocabulary import Legend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 20  # bytes; a legend has 256 lines at most
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+def legend_of(path: Path) -> Legend:
+    """Return the legend that a file names, and nothing else; raises InputError as :func:`read_legend_file`."""
+    return Legend(tuple(read_legend_file(path, ()).values()))
 
 
 def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:

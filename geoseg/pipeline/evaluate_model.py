@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import UsageError
-from geoseg.labels.folders import read_folder
+from geoseg.labels.folders import ground_pixel_of, read_folder
+from geoseg.layers.legend_file import legend_of
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.model.learned import learned_from
@@ -24,7 +25,7 @@ from geoseg.scores.f1 import Found
 from geoseg.scores.intervals import bootstrap
 from geoseg.scores.objects import match_objects
 from geoseg.scores.same_classes import MapNames, SharedClasses, Synonyms, match_classes
-from geoseg.vocabulary import DEFAULT_LEGEND, Legend
+from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from geoseg.labels.labelled import LabelledImage
     from geoseg.model.file import Model
     from geoseg.scores.worst import WrongWindow
+    from geoseg.vocabulary import Legend
 
 _CODES = 257  # pixel values, and one for blank pixels that images do not have
 
@@ -48,6 +50,8 @@ class ModelRequest:
     classes: str | None = None
     """Comma list of classes to score, ``all`` for those of model or labels; None for those of both."""
     wanted: WantedScores = field(default_factory=WantedScores)
+    legend_file: Path | None = None
+    """Names and colours of the dataset's masks; None for those of the Dubai data set."""
 
 
 def evaluate_model(
@@ -69,7 +73,9 @@ def evaluate_model(
         check_target(wanted.report, overwrite=wanted.overwrite, inputs=[model_path(request.run.model)])
     notes: list[str] = []
     model = load_model(request.run.model)
-    images, legend = _labelled(request.dataset)
+    legend = DEFAULT_LEGEND if request.legend_file is None else legend_of(request.legend_file)
+    images = read_folder(request.dataset, legend, notes.append)
+    pixel_m = ground_pixel_of(request.dataset) or model.card.resolution_m
     images = chosen(images, request.only, request.dataset)
     shared = _shared_classes(request, model, legend, notes)
     notes += learned_from(model.card, request.dataset, [(image.name, image.group) for image in images])
@@ -78,7 +84,7 @@ def evaluate_model(
     with tempfile.TemporaryDirectory() as folder:
         for done, image in enumerate(images, 1):
             answered = answer(image.pixels, image.name, request.run, model, Path(folder))
-            tally.add(image, answered, model.card.resolution_m)
+            tally.add(image, answered, pixel_m)
             pixels += image.labels.size
             tell(done, len(images), pixels)
     ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
@@ -88,11 +94,6 @@ def evaluate_model(
     }
     report = EvaluateReport(source, tally.confusion, wanted, warnings=tuple(notes), also=ran)
     return tally.into(report)
-
-
-def _labelled(folder: Path) -> tuple[list[LabelledImage], Legend]:
-    """Return all labelled images of a data set and the legend of their labels."""
-    return read_folder(folder), DEFAULT_LEGEND
 
 
 def chosen(images: Sequence[LabelledImage], only: tuple[str, ...], folder: Path) -> list[LabelledImage]:
