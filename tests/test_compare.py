@@ -75,7 +75,7 @@ def test_six_networks_learn_and_runs_go_on(comparison):
         labelled = [some_labels(n).size for n in (31, 22)]
         assert one.confusion.counts.sum() == sum(labelled), "Unlabeled is a class here"
         assert 0 < one.small.counts.sum() < one.confusion.counts.sum()
-    assert found.learned == [
+    assert [image.name for image in found.learned] == [
         f"Tile {t}/image_part_00{p}" for t in (1, 2, 3) for p in (1, 2, 3) if f"Tile {t}/image_part_00{p}" not in ASIDE
     ]
 
@@ -95,6 +95,15 @@ def test_the_report_holds_the_papers_tables_and_ours(comparison):
     assert len(plain["contestants"]) == 6
     assert set(plain["unet_minus_fcn"]) == {"ce", "focal", "iou"}
     assert replace(found, protocol=Protocol()).to_json()["shortened"] == ""
+    fewer = replace(found, protocol=Protocol(width=8), losses=("iou",)).to_json()["shortened"]
+    assert fewer == "shortened: 8 channels at the finest level instead of 16, without the losses ce, focal"
+
+
+def test_only_neighbours_of_what_is_scored_are_called_that(comparison):
+    found, _, _ = comparison
+    assert "parts of one tile are neighbours" in to_text(found)
+    apart = [image for image in found.learned if image.group == "Tile 1"]
+    assert "neighbours" not in to_text(replace(found, learned=apart))
 
 
 def test_other_settings_are_not_mixed_into_earlier_runs(comparison, city):
@@ -108,7 +117,7 @@ def test_seven_images_are_held_out_by_themselves(city, tmp_path):
     found = compare(request)
     assert len(found.held_out) == 7
     assert len(found.learned) == 2
-    assert not {image.name for image in found.held_out} & set(found.learned)
+    assert not {image.name for image in found.held_out} & {image.name for image in found.learned}
 
 
 def test_the_verb_writes_its_page_and_prints_tables_or_json(city, tmp_path):
@@ -153,6 +162,7 @@ def test_differences_are_paired_and_their_intervals_cover_them():
     for one in found.values():
         low, high = one["interval"]
         assert 0 < low <= one["difference"] <= high < 0.4
+    assert all(one["interval"] is None for one in paired_difference(better[:1], worse[:1]).values())
     same = paired_difference(better, better)
     assert all(one == {"difference": 0.0, "interval": [0.0, 0.0]} for one in same.values())
 

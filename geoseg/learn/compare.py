@@ -105,22 +105,30 @@ class Comparison:
 
     protocol: Protocol
     device: str
-    learned: list[str]
+    learned: list[LabelledImage]
     held_out: list[LabelledImage]
     contestants: list[Contestant]
+    losses: tuple[str, ...] = LOSSES
+    """Those asked for; contestants are those that are done."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object of ``--json``, schema 1."""
         return {
             "schema": 1,
             "protocol": asdict(self.protocol),
-            "shortened": self.protocol.said(),
+            "shortened": self.shortened(),
             "device": self.device,
             "learned": len(self.learned),
             "held_out": [image.name for image in self.held_out],
             "contestants": [one.to_json() for one in self.contestants],
             "unet_minus_fcn": self.differences(),
         }
+
+    def shortened(self) -> str:
+        """Return a sentence on what differs from the paper's experiment; '' for nothing."""
+        lacking = [loss for loss in LOSSES if loss not in self.losses]
+        changed = [*self.protocol.changed(), *([f"without the losses {', '.join(lacking)}"] if lacking else [])]
+        return f"shortened: {', '.join(changed)}" if changed else ""
 
     def differences(self) -> dict[str, dict[str, Any]]:
         """Return by how much U-Net is better than the CNN for each loss, with 95 % intervals over images."""
@@ -155,7 +163,7 @@ def compare(
     lesson, held_out = _lesson(request)
     names = [(kind, loss) for kind in KINDS for loss in dict.fromkeys(request.losses)]
     steps = request.protocol.epochs * request.protocol.steps_per_epoch
-    comparison = Comparison(request.protocol, device, [image.name for image in lesson.images], held_out, [])
+    comparison = Comparison(request.protocol, device, lesson.images, held_out, [], request.losses)
     for number, (kind, loss) in enumerate(names):
         before = number * steps
 
@@ -240,14 +248,14 @@ def _scored(
 def paired_difference(better: Sequence[Confusion], worse: Sequence[Confusion]) -> dict[str, Any]:
     """Return the difference of scores on the same images, and 95 % intervals of a bootstrap over images.
 
-    Five-class mean IoU leaves Unlabeled out.
+    A single image has no interval: it is None then. Five-class mean IoU leaves Unlabeled out.
     """
     random = np.random.default_rng(0)
     draws = [np.arange(len(better)), *random.integers(0, len(better), (_RESAMPLES, len(better)))]
     gaps = np.array([np.subtract(_summed(better, draw), _summed(worse, draw)) for draw in draws])
-    low, high = np.nanpercentile(gaps[1:], (2.5, 97.5), axis=0)
+    bounds = np.nanpercentile(gaps[1:], (2.5, 97.5), axis=0).round(5).T.tolist()
     return {
-        name: {"difference": round(gaps[0][i], 5), "interval": [round(low[i], 5), round(high[i], 5)]}
+        name: {"difference": round(gaps[0][i], 5), "interval": bounds[i] if len(better) > 1 else None}
         for i, name in enumerate(("pixel_accuracy", "mean_iou", "mean_iou_5"))
     }
 

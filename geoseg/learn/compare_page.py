@@ -56,11 +56,12 @@ def remarks(comparison: Comparison) -> list[str]:
         "Accuracy: share of pixels whose most likely class is right. Per-channel accuracy: every class of a pixel is a "
         "yes-or-no answer of its own, so that most answers are an easy no."
     )
-    leaky = (
+    shared = {image.group for image in comparison.learned} & {image.group for image in comparison.held_out}
+    leaky = shared and (
         "As in the paper, whole images are held out, but parts of one tile are neighbours: what was learned from lies "
         "next to what is scored. Whole tiles as --hold-out are the honest test."
     )
-    return [one for one in (ran, meant, leaky, comparison.protocol.said()) if one]
+    return [one for one in (ran, meant, leaky, comparison.shortened()) if one]
 
 
 def to_html(comparison: Comparison) -> str:
@@ -141,8 +142,8 @@ def _differences(comparison: Comparison) -> tuple[str, list[str], Rows]:
     for loss, found in comparison.differences().items():
         cells = []
         for one in found.values():
-            low, high = one["interval"]
-            cells += [f"{one['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"]
+            interval = "-" if one["interval"] is None else "{:+.4f} to {:+.4f}".format(*one["interval"])
+            cells += [f"{one['difference']:+.4f}", interval]
         rows.append([_LOSS_NAMES.get(loss, loss), *cells])
     return "Differences on the same images, with intervals of a bootstrap over images", heads, rows
 

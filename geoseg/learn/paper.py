@@ -85,9 +85,12 @@ class Protocol:
         """Return how patches are cut: anywhere, as they are."""
         return ChipPlan(self.size, self.batch, self.seed, zoom=0.0, lay=False, color=0.0)
 
-    def said(self) -> str:
-        """Return a sentence on what differs from the paper; '' for nothing but the width, which it does not state."""
+    def changed(self) -> list[str]:
+        """Return what differs from the paper; its width is the one we took, since it states none."""
         paper = Protocol()
-        named = (("epochs", self.epochs, paper.epochs), ("patches an epoch", self.patches, paper.patches))
-        changed = [f"{ours} {noun} instead of {theirs}" for noun, ours, theirs in named if ours != theirs]
-        return f"shortened: {', '.join(changed)}" if changed else ""
+        named = (
+            ("epochs", self.epochs, paper.epochs),
+            ("patches an epoch", self.patches, paper.patches),
+            ("channels at the finest level", self.width, paper.width),
+        )
+        return [f"{ours} {noun} instead of {theirs}" for noun, ours, theirs in named if ours != theirs]
