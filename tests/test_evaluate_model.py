@@ -124,9 +124,9 @@ def test_images_are_chosen_by_name_or_tile(dataset):
         ({}, 0),
     ],
 )
-def test_scores_of_images_that_were_learned_from_are_called_that(tmp_path, tiny_model, training, known):
+def test_scores_of_images_that_were_learned_from_are_called_that(tiny_model, training, known):
     card = replace(tiny_model.card, training=training)
-    notes = learned_from(card, tmp_path / "town", [(name, name.split("/")[0]) for name in SIZES])
+    notes = learned_from(card, ["town"], [(name, name.split("/")[0]) for name in SIZES])
     assert len(notes) == (known > 0)
     if known:
         assert f"trained on town, perhaps on {known} of the 3 images" in notes[0]

@@ -161,7 +161,7 @@ def test_one_pixel_of_one_chip_is_nothing_to_learn_by(town, tmp_path):
     assert footprints(town, tmp_path, "--patch", 2, "--batch", 2).exit_code == 0
 
 
-def test_scores_of_nothing_known_are_dashes(town, tmp_path):
+def test_where_labels_only_say_what_is_not_there_no_class_has_a_score(town, tmp_path):
     houses = geopandas.read_file(town / "houses.geojson").to_crs("EPSG:32645")
     there = houses[houses.bounds.maxx < ORIGIN[0] + 128]
     corner = shapely.box(ORIGIN[0] + 300, ORIGIN[1] - 10, ORIGIN[0] + 310, ORIGIN[1])
@@ -171,7 +171,26 @@ def test_scores_of_nothing_known_are_dashes(town, tmp_path):
     given += ["--elsewhere", "unknown", "--hold-out", "1", "--steps", 1, "--chip", 32, "--batch", 2]
     shown = run(*given, "-o", tmp_path / "m.safetensors")
     assert shown.exit_code == 0, shown.stderr
-    assert "accuracy -, mean IoU -" in shown.stderr
+    assert "mean IoU -" in shown.stderr
+    (score,) = load_model(tmp_path / "m.safetensors").card.scores
+    assert score["mean_iou"] is None, "nothing says where a building is"
+    assert sum(score["ruled_out"]) + score["not_ruled_out"] == 160 * 128
+    assert score["pixel_accuracy"] == pytest.approx(score["not_ruled_out"] / (160 * 128), abs=1e-6)
+
+
+def test_scores_of_scenes_that_the_first_run_learned_from_are_called_that(town, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    given = ["--scene", town / "tiles", "--labels", town / "houses.geojson", "--class-name", "building"]
+    given += ["--steps", 1, "--chip", 32, "--batch", 2]
+    for split, told in (("auto", False), ("none", True)):
+        begun = run(*given, "--split", split, "--width", 4, "-o", first, "--overwrite", "--restart")
+        assert begun.exit_code == 0, begun.stderr
+        (data,) = load_model(first).card.training["data"]
+        assert (data["name"], data["held_out"]) == ("tiles", ["1"] if split == "auto" else [])
+        went_on = run(*given, "--init", first, "-o", second, "--overwrite", "--restart")
+        assert went_on.exit_code == 0, went_on.stderr
+        words = "trained on tiles, perhaps on 1 of the 1 images scored here"
+        assert (words in " ".join(went_on.stderr.split())) == told
 
 
 def test_devices_that_are_not_there():

@@ -71,7 +71,8 @@ def test_what_partly_known_ground_rules_out_counts_as_found_where_it_is_not():
     assert found.ruled_out.tolist() == [1, 0, 0]
     assert found.iou[0] == 2 / 4  # two of three, and one where no building can be
     assert found.mean_iou == 2 / 4  # nothing says where roads and land are
-    assert found.pixel_accuracy == 2 / 4
+    assert found.pixel_accuracy == (2 + 3) / 7
+    assert found.not_ruled_out == 3
     assert found.to_json()["classes"]["building"]["precision"] == round(2 / 3, 6)
     assert found.to_json()["ruled_out"] == [1, 0, 0]
     twice = found.add_partly_known(predicted, reference, allowed)

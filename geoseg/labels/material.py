@@ -81,6 +81,8 @@ class Gathered:
     """How they were told apart; '' where nothing is held out."""
     resolution_m: float | None
     """Ground pixel of the images; None where nothing says it."""
+    aside: tuple[tuple[str, str], ...] = ()
+    """Names and groups of the images held out, before those of touching tiles became one."""
 
 
 def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> Gathered:
@@ -127,7 +129,8 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
-    return Gathered(key, learned, held_out, told.text, resolution)
+    aside = tuple((image.name, image.group) for image in told.held_out)
+    return Gathered(key, learned, held_out, told.text, resolution, aside)
 
 
 def _resolution(wanted: Material, init: ModelCard | None) -> float | None:

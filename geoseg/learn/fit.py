@@ -83,10 +83,8 @@ def fit(
     if model is not None:
         model.card.our_network("trained further; begin with --init default, or a model that geoseg trained")
     material = gathered(request.material, model.card if model else None, note)
-    if model is not None and request.material.dataset is not None:
-        held_out = [(image.name, image.group) for image in material.held_out]
-        for sentence in learned_from(model.card, request.material.dataset, held_out):
-            note(sentence)
+    for sentence in learned_from(model.card, request.material.names, material.aside) if model else ():
+        note(sentence)
     return fit_on(request, material, model, tell)
 
 
@@ -115,8 +113,7 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
         split = f"held out from training, but used to choose the best step: {material.split}; whole images"
         scores = [{"split": split, **confusion.to_json()}]
         temperature = temperature_of(spec, weights, lesson, device)
-    resolution = material.resolution_m or (model.card.resolution_m if model else GROUND_PIXEL_M)
-    card = _card(request, lesson, spec, resolution, model.card if model else None)
+    card = _card(request, material, lesson, spec, model.card if model else None)
     card = replace(card, scores=scores, temperature=temperature)
     with published(request.out, overwrite=request.overwrite) as half:
         # The file holds what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind.
@@ -135,11 +132,10 @@ def _lesson(
 ) -> tuple[Lesson, NetworkSpec, dict[str, Tensor] | None]:
     """Return what is learned from, the network, and the weights to begin with."""
     key, learned, held_out = material.key, material.learned, material.held_out
-    real = [image for image in learned if image.source != DEMO]
     if model is not None:
         spec, start = beginning(model, key.legend)
         return Lesson(key, learned, held_out, model.card.mean, model.card.std), spec, start
-    mean, std = _color_statistics(real)
+    mean, std = _color_statistics(_real(material))
     spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)
     return Lesson(key, learned, held_out, mean, std), spec, None
 
@@ -177,9 +173,11 @@ def _chips(request: FitRequest, spec: NetworkSpec, model: Model | None) -> ChipP
     return request.chips if model is None else replace(request.chips, values=model.card.value_range)
 
 
-def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float, init: ModelCard | None) -> ModelCard:
-    real = [image for image in lesson.images if image.source != DEMO]
-    means = np.array([image.pixels.mean((1, 2)) for image in real])
+def _card(
+    request: FitRequest, material: Gathered, lesson: Lesson, spec: NetworkSpec, init: ModelCard | None
+) -> ModelCard:
+    pixel = material.resolution_m or (init.resolution_m if init else GROUND_PIXEL_M)
+    means = np.array([image.pixels.mean((1, 2)) for image in _real(material)])
     low, high = means.min(0), means.max(0)
     zoom, named = float(np.exp(request.chips.zoom)), ", ".join(request.material.names)
     return ModelCard(
@@ -199,17 +197,22 @@ def _card(request: FitRequest, lesson: Lesson, spec: NetworkSpec, pixel: float, 
             text=f"Images like those of {named}, at about {pixel:.3g} m",
         ),
         license="as the training data",
-        training=_training(request, real, lesson, init),
+        training=_training(request, material, init),
     )
 
 
-def _training(request: FitRequest, real: list[LabelledImage], lesson: Lesson, init: ModelCard | None) -> dict[str, Any]:
+def _real(material: Gathered) -> list[LabelledImage]:
+    """Return what is learned from that is not made up."""
+    return [image for image in material.learned if image.source != DEMO]
+
+
+def _training(request: FitRequest, material: Gathered, init: ModelCard | None) -> dict[str, Any]:
     """Return what the card says about how a model came to be, and what the one before it learned from."""
-    aside = list(request.material.hold_out) or [image.name for image in lesson.held_out]
+    real, aside = _real(material), list(request.material.hold_out) or [name for name, _ in material.aside]
     return {
         "data": [{"name": name, "images": len(real), "held_out": aside} for name in request.material.names],
         **({"before": init.training} if init else {}),
-        "demo_scenes": len(lesson.images) - len(real),
+        "demo_scenes": len(material.learned) - len(real),
         "init": request.init,
         "recipe": {**asdict(request.recipe), "shares": dict(request.recipe.shares)},
         "chips": {**asdict(request.chips), "values": list(request.chips.values)},

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Iterator, Sequence
 
     from geoseg.model.card import ModelCard
 
 
-def learned_from(card: ModelCard, dataset: Path, images: Sequence[tuple[str, str]]) -> list[str]:
-    """Return one sentence if the card says that the model was trained on a data set of this name, else nothing.
+def learned_from(card: ModelCard, sources: Collection[str], images: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one sentence if the card says that the model was trained on a source of one of these names, else nothing.
 
     Args:
         card: the model's card.
-        dataset: folder of the images.
+        sources: names of the folders and scenes that the images are of.
         images: names and groups of those that are scored; what the card names as held out, by either, is not counted.
     """
     for data in _sources(card.training):
-        if data.get("name") != dataset.resolve().name:
+        if data.get("name") not in sources:
             continue
         aside = data.get("held_out") or []
         known = [names for names in images if not set(names) & set(aside)]

@@ -78,7 +78,7 @@ def evaluate_model(
     pixel_m = ground_pixel_of(request.dataset) or model.card.resolution_m
     images = chosen(images, request.only, request.dataset)
     shared = _shared_classes(request, model, legend, notes)
-    notes += learned_from(model.card, request.dataset, [(image.name, image.group) for image in images])
+    notes += learned_from(model.card, [request.dataset.resolve().name], [(image.name, image.group) for image in images])
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:

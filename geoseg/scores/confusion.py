@@ -29,6 +29,8 @@ class Confusion:
     ruled_out: NDArray[np.int64] | None = None
     """Shape (classes,), by predicted class: pixels whose reference names several classes, and not the predicted one.
     None where every reference pixel is of one class."""
+    not_ruled_out: int = 0
+    """Pixels whose reference names several classes, and the predicted one among them."""
 
     @classmethod
     def empty(cls, legend: Legend, bucket: str | None = None) -> Confusion:
@@ -52,8 +54,8 @@ class Confusion:
     ) -> Confusion:
         """Return the confusion with pixels added whose reference may say several classes.
 
-        Of those, a predicted class that the reference rules out counts as found where it is not; any other does not
-        count, as nothing says whether it is right.
+        Of those, a predicted class that the reference rules out counts as found where it is not; any other counts in
+        pixel accuracy alone, as the reference agrees with it.
 
         Args:
             predicted: (h, w) legend values.
@@ -63,13 +65,15 @@ class Confusion:
         values = np.array([entry.value for entry in self.legend])
         certain = allowed.sum(1) == 1
         one = np.where(certain, values[allowed.argmax(1)], NODATA).astype(np.uint8)
-        partly = ~certain[reference]
-        wrong = [
-            np.count_nonzero(partly & (predicted == value) & ~allowed[:, i][reference])
-            for i, value in enumerate(values)
-        ]
-        before = 0 if self.ruled_out is None else self.ruled_out
-        return replace(self.add(predicted, one[reference]), ruled_out=before + np.array(wrong, np.int64))
+        partly = (~certain & ~allowed.all(1))[reference]
+        found = [partly & (predicted == value) for value in values]
+        wrong = [np.count_nonzero(here & ~allowed[:, i][reference]) for i, here in enumerate(found)]
+        right = int(sum(map(np.count_nonzero, found)) - sum(wrong))
+        return replace(
+            self.add(predicted, one[reference]),
+            ruled_out=self._wrongly_found() + np.array(wrong, np.int64),
+            not_ruled_out=self.not_ruled_out + right,
+        )
 
     @property
     def scored(self) -> tuple[MapClass, ...]:
@@ -78,8 +82,9 @@ class Confusion:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of the pixels that count that are right; NaN without any."""
-        return _ratio(np.trace(self.counts), self.counts.sum() + self._wrongly_found().sum())
+        """Share of labelled pixels that are right, or not ruled out; NaN without labelled pixels."""
+        right = np.trace(self.counts) + self.not_ruled_out
+        return _ratio(right, self.counts.sum() + self.not_ruled_out + self._wrongly_found().sum())
 
     @property
     def iou(self) -> NDArray[np.float64]:
@@ -121,8 +126,11 @@ class Confusion:
             "mean_iou": plain(self.mean_iou),
             "classes": classes,
             "confusion": self.counts.tolist(),
-            **({} if self.ruled_out is None else {"ruled_out": self.ruled_out.tolist()}),
+            **({} if self.ruled_out is None else self._partly_known()),
         }
+
+    def _partly_known(self) -> dict[str, Any]:
+        return {"ruled_out": self._wrongly_found().tolist(), "not_ruled_out": self.not_ruled_out}
 
     def _wrongly_found(self) -> NDArray[np.int64]:
         return np.zeros(len(self.legend), np.int64) if self.ruled_out is None else self.ruled_out
