@@ -296,6 +296,19 @@ def test_a_killed_run_goes_on_where_it_was(dubai, tmp_path, at):
     assert_same(straight, broken)
 
 
+def test_the_best_so_far_is_a_model_of_its_own_while_the_run_goes_on(dubai, tmp_path):
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Killed):
+        fit(a_request(dubai, out), tell=killed_at(9))
+    begun = load_model(f"{out}.run/best.safetensors")
+    assert begun.card.name == "m"
+    assert begun.card.scores == []
+    fit(a_request(dubai, out))
+    ended, best = load_model(out), load_model(f"{out}.run/best.safetensors")
+    for name, tensor in ended.weights.items():
+        np.testing.assert_array_equal(tensor, best.weights[name])
+
+
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(dubai, tmp_path):
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
     fit(a_request(dubai, straight))

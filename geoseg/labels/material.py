@@ -57,8 +57,6 @@ class Material:
     def __post_init__(self) -> None:
         if self.hold_out and self.how == "patch":
             raise UsageError("--hold-out and --split patch: name what is held out, or let it be random patches")
-        if self.hold_out and self.how == "none":
-            raise UsageError("--hold-out and --split none: name what is held out, or learn from all")
         if self.legend_file is not None and self.dataset is None:
             raise UsageError("--legend: names the masks of a DATASET; scenes' labels name their classes themselves")
 

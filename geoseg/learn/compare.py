@@ -207,7 +207,7 @@ def _contest(
     probes = {"train": _patches(lesson.images, protocol, 1), "validation": _patches(held_out, protocol, 2)}
     weight = class_weights(lesson, protocol.recipe(loss).weighting)
 
-    def measure(step: int, weights: dict[str, Tensor]) -> None:
+    def measure(step: int, weights: dict[str, Tensor], _is_best: bool) -> None:
         record: dict[str, Any] = {"epoch": step // protocol.steps_per_epoch}
         for part, patches in probes.items():
             record[part] = asdict(measures(spec, weights, lesson, patches, (loss, weight), device))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ROWS = 512  # looked at together
+BEST = "best.safetensors"
+"""In the run's folder: the model as it would be if the run ended at its best scoring so far, its scores left out."""
 
 GROUND_PIXEL_M = 1.0
 """Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
@@ -106,18 +108,28 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
     chips = _chips(request, spec, model)
     with run_folder(request.out.with_name(request.out.name + ".run"), restart=request.restart) as folder:
         shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
-        weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, shown.update)
-    scores, temperature = [], model.card.temperature if model else 1.0
+        card = _card(request, material, lesson, spec, model.card if model else None)
+
+        def show(step: int, averaged: dict[str, Tensor], is_best: bool) -> None:
+            shown.update(step, averaged)
+            if is_best:
+                _save(folder / BEST, card, averaged, overwrite=True)
+
+        weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, show)
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
         split = f"held out from training, but used to choose the best step: {material.split}; whole images"
-        scores = [{"split": split, **confusion.to_json()}]
         temperature = temperature_of(spec, weights, lesson, device)
-    card = _card(request, material, lesson, spec, model.card if model else None)
-    card = replace(card, scores=scores, temperature=temperature)
-    with published(request.out, overwrite=request.overwrite) as half:
-        # The file holds what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind.
-        return save_model(half, card, {name: weights[name].numpy() for name in spec.tensor_shapes()})
+        card = replace(card, scores=[{"split": split, **confusion.to_json()}], temperature=temperature)
+    return _save(request.out, card, weights, overwrite=request.overwrite)
+
+
+def _save(path: Path, card: ModelCard, weights: dict[str, Tensor], *, overwrite: bool) -> ModelCard:
+    """Write a model file: what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind."""
+    with published(path, overwrite=overwrite) as half:
+        return save_model(
+            half, card, {name: weights[name].cpu().numpy() for name in card.our_network().tensor_shapes()}
+        )
 
 
 def _check_out(request: FitRequest) -> None:
@@ -198,6 +210,7 @@ def _card(
         ),
         license="as the training data",
         training=_training(request, material, init),
+        temperature=init.temperature if init else 1.0,
     )
 
 

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCK = ".lock"
-OWN = ("last.pt", "history.jsonl", "epochs.jsonl", "index.html", "curves.png", "loss.png", "samples.png")
+OWN = (
+    "last.pt",
+    "best.safetensors",
+    "history.jsonl",
+    "epochs.jsonl",
+    "index.html",
+    "curves.png",
+    "loss.png",
+    "samples.png",
+)
 """Files that a run writes there."""
 
 

@@ -62,7 +62,7 @@ def train(
     chips: ChipPlan,
     run: Run,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
-    show: Callable[[int, dict[str, Tensor]], None] = lambda _step, _weights: None,
+    show: Callable[[int, dict[str, Tensor], bool], None] = lambda _step, _weights, _is_best: None,
 ) -> dict[str, Tensor]:
     """Train and return the best averaged weights, on the processor.
 
@@ -73,7 +73,8 @@ def train(
         chips: size and strength of the cuts.
         run: where, and what to begin with; a run found there with the same settings goes on.
         tell: called with steps done and steps in all.
-        show: called at every check with the step and the averaged weights as they would be used.
+        show: called at every check with the step, the averaged weights as they would be used, and whether they are the
+            best so far: the last ones where nothing is held out.
 
     Raises:
         UsageError: the run found in the folder is another one.
@@ -133,9 +134,9 @@ def train(
         record = {"step": step + 1, "loss": round(running, 4), "learning_rate": optimizer.param_groups[0]["lr"]}
         usable = reweighted(averaged, 1 / undone)
         score = _score(spec, usable, lesson, record, folder, device)
-        if not lesson.held_out or score > best_score:
+        if is_best := not lesson.held_out or score > best_score:
             best, best_score = {name: t.clone() for name, t in averaged.items()}, score
-        show(step + 1, usable)
+        show(step + 1, usable, is_best)
         kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running)
         checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
     return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / undone).items()}
