@@ -31,7 +31,7 @@ from geoseg.labels.labelled import DEMO, LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.material import Gathered, Material
 from geoseg.labels.mosaic import in_line, joined
-from geoseg.labels.scenes import ClassField, ScenePair, read_scenes
+from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, read_scenes
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on
@@ -79,7 +79,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     demo, banepa, naip, marked, told = given.shares
     request = FitRequest(
-        Material(given.data, hold_out=tuple(given.hold_out)),
+        Material(given.data / "dubai", hold_out=tuple(given.hold_out)),
         given.out,
         given.init,
         widths=doubling(given.width, given.widest),
@@ -121,13 +121,26 @@ def everything(data: Path, hold_out: list[str], demo_scenes: int, teacher: Model
 
 def banepa_images(folder: Path) -> Iterator[LabelledImage]:
     """Yield the mosaic of Banepa at each ground resolution."""
-    pair = ScenePair((folder / "tiles",), folder / "buildings.geojson")
     for metres in BANEPA_M:
-        found = read_scenes([pair], ReadRequest(resolution_m=metres), ClassField(one_class="building"), lambda _: None)
-        tiles = in_line(taught(found, DEFAULT_LEGEND, "unknown").images)
-        for image in joined(tiles[:-BANEPA_ASIDE]):
-            labels = np.where(image.labels > len(DEFAULT_LEGEND), np.uint8(NOT_BUILDING), image.labels)
-            yield replace(image, name=f"{image.name} at {metres} m", labels=labels, source="banepa")
+        for image in joined(banepa_tiles(folder, metres)[:-BANEPA_ASIDE]):
+            yield replace(image, name=f"{image.name} at {metres} m", source="banepa")
+
+
+def banepa_tiles(folder: Path, metres: float) -> list[PlacedImage]:
+    """Return Banepa's tiles from north to south at a ground pixel, with building or any other class."""
+    pair = ScenePair((folder / "tiles",), folder / "buildings.geojson")
+    found = read_scenes([pair], ReadRequest(resolution_m=metres), ClassField(one_class="building"), lambda _: None)
+    tiles = in_line(taught(found, DEFAULT_LEGEND, "unknown").images)
+    return [
+        replace(
+            tile,
+            image=replace(
+                tile.image,
+                labels=np.where(tile.image.labels > len(DEFAULT_LEGEND), np.uint8(NOT_BUILDING), tile.image.labels),
+            ),
+        )
+        for tile in tiles
+    ]
 
 
 if __name__ == "__main__":
