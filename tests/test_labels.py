@@ -20,6 +20,7 @@ from geoseg.labels.material import Material, gathered
 from geoseg.labels.mosaic import clusters, in_line, joined
 from geoseg.labels.scenes import ClassField, ScenePair, paired, read_scenes
 from geoseg.labels.split import LEAKY, split
+from geoseg.model.file import load_card
 from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
@@ -133,6 +134,9 @@ def test_a_folder_of_georeferenced_images_says_its_ground_pixel(tmp_path):
     put("b", 0.5)
     assert ground_pixel_of(tmp_path) == pytest.approx(0.5, rel=2e-3)  # UTM's scale
     assert gathered(Material(tmp_path, how="none"), None, print).resolution_m == pytest.approx(0.5, rel=2e-3)
+    told = []
+    gathered(Material(tmp_path, how="none"), load_card("default"), told.append)
+    assert told == [f"{tmp_path}: its images have pixels of 0.5 m, those of the model to begin with 1 m"]
     with pytest.raises(UsageError, match="learned from as they are"):
         gathered(Material(tmp_path, resolution_m=1.0, how="none"), None, print)
     put("c", 0.3)

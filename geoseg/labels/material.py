@@ -104,7 +104,7 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND, note)
     key = LabelKey(legend or DEFAULT_LEGEND)
     placed: list[PlacedImage] = []
-    resolution = _resolution(wanted, init)
+    resolution = _resolution(wanted, init, note)
     if wanted.scenes:
         found = read_scenes(wanted.scenes, _reading(wanted, init, resolution), wanted.class_field, note)
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
@@ -131,7 +131,7 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     return Gathered(key, learned, held_out, told.text, resolution, aside)
 
 
-def _resolution(wanted: Material, init: ModelCard | None) -> float | None:
+def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:
     """Return the ground pixel to learn at, in metres; None where nothing says it.
 
     A folder's images are learned from as they are; scenes are resampled, without a word on it to the pixel of the
@@ -144,6 +144,8 @@ def _resolution(wanted: Material, init: ModelCard | None) -> float | None:
             f"--resolution {said:g}: the images of {wanted.dataset} have pixels of {own:.3g} m and are learned from "
             "as they are; leave it away, or give them as --scene with --labels"
         )
+    if own is not None and begun is not None and not 0.8 <= own / begun <= 1.25:
+        note(f"{wanted.dataset}: its images have pixels of {own:.3g} m, those of the model to begin with {begun:.3g} m")
     if not wanted.scenes:
         return said or own
     if wanted.dataset is not None and not (said or own or begun):
