@@ -98,7 +98,7 @@ def learn(
 ) -> None:
     """Train on images, from random weights or those of a model, and keep the last ones."""
     request = FitRequest(
-        Material(given.data / "dubai"),
+        Material(given.data),
         out,
         str(init) if init else None,
         widths=doubling(given.width),
