@@ -2,8 +2,8 @@
 
 TRAINED is a model file; docs/accuracy.md tells how it is trained. Its filters are rounded to half precision; the card
 gets its name, what it was trained on, and scores: those of SCORES, a JSON file of ``{split: scores}`` of images it has
-not seen, and of made-up scenes of unseen seeds. TEMPERATURE is that of a model before it that had images to measure it
-on. Run ``docs/score_elsewhere.py`` for the ground kept aside.
+not seen, and of made-up scenes of unseen seeds. TEMPERATURE comes from ``docs/calibrate_elsewhere.py``, or from a model
+before it that had images to measure it on. Run ``docs/score_elsewhere.py`` for the ground kept aside.
 """
 
 from __future__ import annotations
