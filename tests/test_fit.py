@@ -21,7 +21,7 @@ from geoseg.learn.calibrate import best_temperature, temperature_of
 from geoseg.learn.device import device_named
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.train import _choices, class_weights, reweighted
-from geoseg.model.file import load_model, save_model
+from geoseg.model.file import load_card, load_model, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
@@ -176,6 +176,8 @@ def test_where_labels_only_say_what_is_not_there_no_class_has_a_score(town, tmp_
     (score,) = load_model(tmp_path / "m.safetensors").card.scores
     assert score["mean_iou"] is None, "nothing says where a building is"
     labelled = sum(score["ruled_out"]) + score["not_ruled_out"]
+    assert load_model(tmp_path / "m.safetensors").card.temperature == load_card("default").temperature
+    assert (tmp_path / "m.safetensors.run/best.safetensors").exists()
     assert 0.9 * 160 * 128 < labelled <= 160 * 128
     assert score["pixel_accuracy"] == pytest.approx(score["not_ruled_out"] / labelled, abs=1e-6)
 
@@ -262,7 +264,7 @@ def test_where_no_label_says_anything_the_temperature_stays():
     key = LabelKey(DEFAULT_LEGEND, {200: [entry.name for entry in DEFAULT_LEGEND]})
     image = LabelledImage("a", "g", np.zeros((3, 20, 30), np.uint8), np.full((20, 30), 200, np.uint8))
     lesson = Lesson(key, [], [image], (0.0,) * 3, (1.0,) * 3)
-    assert temperature_of(spec, UNet(spec).state_dict(), lesson) == 1.0
+    assert temperature_of(spec, UNet(spec).state_dict(), lesson) is None
 
 
 def test_a_card_without_a_temperature_is_one_of_before_it_was_measured(tmp_path, make_model):

@@ -55,7 +55,8 @@ _MATERIAL = (
         "--resolution",
         type=FiniteRange(0, min_open=True),
         metavar="METRES",
-        help="Ground pixel to learn at; scenes are resampled.  [default: that of --init, else the scenes', else 1]",
+        help="Ground pixel to learn at; scenes are resampled.  [default: that of DATASET's images, else of --init, "
+        "else of the scenes, else 1]",
     ),
     click.option(
         "--hold-out",

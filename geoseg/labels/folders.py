@@ -70,9 +70,12 @@ def ground_pixel_of(folder: Path) -> float | None:
 
 def _ground_pixel(image: Path) -> float | None:
     with open_raster(image) as dataset:
-        if dataset.transform.is_identity or not dataset.crs:
+        if dataset.transform.is_identity:
             return None
-        return sum(ground_pixel_m(grid_of(dataset))) / 2
+        try:
+            return sum(ground_pixel_m(grid_of(dataset))) / 2
+        except InputError:  # it lies nowhere, and is learned from as it is
+            return None
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:

@@ -112,7 +112,7 @@ def _check_sizes(pairs: Sequence[ScenePair], read: ReadRequest) -> None:
         if own > MOST_FINER * metres:
             raise InputError(
                 f"{path}: its pixels are {own:.3g} m, over {MOST_FINER} times the {metres:.3g} m to learn at, which "
-                "would invent detail; give a coarser --resolution, or leave it away"
+                f"would invent detail; give a --resolution of {own / MOST_FINER:.3g} or more, or leave that scene out"
             )
         pixels += grid.height * grid.width * (high * wide / metres**2 if read.resolution_m else 1)
         if pixels > _MOST_PIXELS:

@@ -21,8 +21,13 @@ _PIXELS = 200_000
 _SEED = 0
 
 
-def temperature_of(spec: NetworkSpec, weights: dict[str, torch.Tensor], lesson: Lesson, device: str = "cpu") -> float:
-    """Return the temperature that makes held-out labels most likely; 1 where no label says anything."""
+def temperature_of(
+    spec: NetworkSpec, weights: dict[str, torch.Tensor], lesson: Lesson, device: str = "cpu"
+) -> float | None:
+    """Return the temperature that makes held-out labels most likely; None where none names one class.
+
+    Labels that only rule classes out would make the model as sure as can be of the others.
+    """
     allowed = lesson.key.allowed()
     says = np.asarray(~allowed.all(1))
     taken, random = [], np.random.default_rng(_SEED)
@@ -33,7 +38,7 @@ def temperature_of(spec: NetworkSpec, weights: dict[str, torch.Tensor], lesson: 
         picked = scores.flatten(1)[:, torch.from_numpy(chosen).to(scores.device)].T.cpu()
         taken.append((picked, torch.from_numpy(allowed[image.labels.ravel()[chosen]])))
     scores, choices = (torch.cat(parts) for parts in zip(*taken, strict=True))
-    return best_temperature(scores, choices) if len(choices) else 1.0
+    return best_temperature(scores, choices) if (choices.sum(1) == 1).any() else None
 
 
 def best_temperature(scores: torch.Tensor, choices: torch.Tensor) -> float:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 _ROWS = 512  # looked at together
 BEST = "best.safetensors"
-"""In the run's folder: the model as it would be if the run ended at its best scoring so far, its scores left out."""
+"""In the run's folder: the model as it would be if the run ended at its best scoring so far.
+
+Scores and a temperature are measured at the end."""
 
 GROUND_PIXEL_M = 1.0
 """Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
@@ -119,7 +121,7 @@ def fit_on(request: FitRequest, material: Gathered, model: Model | None, tell: C
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
         split = f"held out from training, but used to choose the best step: {material.split}; whole images"
-        temperature = temperature_of(spec, weights, lesson, device)
+        temperature = temperature_of(spec, weights, lesson, device) or card.temperature
         card = replace(card, scores=[{"split": split, **confusion.to_json()}], temperature=temperature)
     return _save(request.out, card, weights, overwrite=request.overwrite)
 

@@ -134,7 +134,7 @@ def train(
         record = {"step": step + 1, "loss": round(running, 4), "learning_rate": optimizer.param_groups[0]["lr"]}
         usable = reweighted(averaged, 1 / undone)
         score = _score(spec, usable, lesson, record, folder, device)
-        if is_best := not lesson.held_out or score > best_score:
+        if is_best := not lesson.held_out or not score <= best_score:  # the last ones where nothing has a score
             best, best_score = {name: t.clone() for name, t in averaged.items()}, score
         show(step + 1, usable, is_best)
         kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running)
@@ -183,14 +183,18 @@ def _choices(labels: Tensor, allowed: Tensor, tolerance: int) -> Tensor:
 def _score(
     spec: NetworkSpec, weights: dict[str, Tensor], lesson: Lesson, record: dict[str, Any], folder: Path, device: str
 ) -> float:
-    """Note how the run stands and return its mean IoU on held-out images; 0 where nothing is held out."""
+    """Note how the run stands and return its mean IoU on held-out images; 0 where nothing is held out.
+
+    Where no class has an IoU, as labels only say what is not there, pixel accuracy stands in.
+    """
     score = 0.0
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
-        score = confusion.mean_iou
+        accuracy, mean_iou = confusion.pixel_accuracy, confusion.mean_iou
+        score = mean_iou if math.isfinite(mean_iou) else accuracy
         record |= {
-            "pixel_accuracy": confusion.pixel_accuracy if math.isfinite(score) else None,
-            "mean_iou": score if math.isfinite(score) else None,
+            "pixel_accuracy": accuracy if math.isfinite(accuracy) else None,
+            "mean_iou": mean_iou if math.isfinite(mean_iou) else None,
             "iou": [round(float(iou), 4) if math.isfinite(iou) else None for iou in confusion.iou],
         }
     journal.note(folder / HISTORY, record)

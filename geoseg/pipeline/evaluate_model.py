@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.errors import UsageError
-from geoseg.labels.folders import ground_pixel_of, read_folder
+from geoseg.labels.folders import read_folder
 from geoseg.layers.legend_file import legend_of
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
@@ -75,7 +75,6 @@ def evaluate_model(
     model = load_model(request.run.model)
     legend = DEFAULT_LEGEND if request.legend_file is None else legend_of(request.legend_file)
     images = read_folder(request.dataset, legend, notes.append)
-    pixel_m = ground_pixel_of(request.dataset) or model.card.resolution_m
     images = chosen(images, request.only, request.dataset)
     shared = _shared_classes(request, model, legend, notes)
     notes += learned_from(model.card, [request.dataset.resolve().name], [(image.name, image.group) for image in images])
@@ -84,7 +83,7 @@ def evaluate_model(
     with tempfile.TemporaryDirectory() as folder:
         for done, image in enumerate(images, 1):
             answered = answer(image.pixels, image.name, request.run, model, Path(folder))
-            tally.add(image, answered, pixel_m)
+            tally.add(image, answered, model.card.resolution_m)
             pixels += image.labels.size
             tell(done, len(images), pixels)
     ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}

@@ -28,7 +28,7 @@ class Confusion:
     but has no scores of its own and no part in the mean IoU."""
     ruled_out: NDArray[np.int64] | None = None
     """Shape (classes,), by predicted class: pixels whose reference names several classes, and not the predicted one.
-    None where every reference pixel is of one class."""
+    None where no reference pixel does so."""
     not_ruled_out: int = 0
     """Pixels whose reference names several classes, and the predicted one among them."""
 
@@ -66,6 +66,8 @@ class Confusion:
         certain = allowed.sum(1) == 1
         one = np.where(certain, values[allowed.argmax(1)], NODATA).astype(np.uint8)
         partly = (~certain & ~allowed.all(1))[reference]
+        if not partly.any():
+            return self.add(predicted, one[reference])
         found = [partly & (predicted == value) for value in values]
         wrong = [np.count_nonzero(here & ~allowed[:, i][reference]) for i, here in enumerate(found)]
         right = int(sum(map(np.count_nonzero, found)) - sum(wrong))
@@ -88,22 +90,23 @@ class Confusion:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union per class, shape (classes,); NaN for a class neither map has."""
+        """Intersection over union per class, shape (classes,); NaN for a class neither map has.
+
+        Where the reference is partly known, NaN for every class that it does not name for certain, too: nothing says
+        where those are.
+        """
         right = np.diag(self.counts)
         union = self.counts.sum(1) + self.counts[:, :-1].sum(0) + self._wrongly_found() - right
+        if self.ruled_out is not None:
+            union[self.counts.sum(1) == 0] = 0
         iou = np.full(len(right), np.nan)
         np.divide(right, union, out=iou, where=union > 0)
         return iou
 
     @property
     def mean_iou(self) -> float:
-        """Mean of the scored classes' IoU, over those that occur in the reference or the prediction.
-
-        Where the reference is partly known, over those that it names for certain: nothing says where others are.
-        """
+        """Mean of the scored classes' IoU, over those that have one."""
         iou = self.iou[[entry.name != self.bucket for entry in self.legend]]
-        if self.ruled_out is not None:
-            iou = iou[self.counts.sum(1) > 0]
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
     def to_json(self) -> dict[str, Any]:
