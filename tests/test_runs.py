@@ -57,7 +57,7 @@ def test_a_run_with_a_torn_history_goes_on(tmp_path):
     class Stopped(BaseException):
         pass
 
-    def stop(step, _weights):
+    def stop(step, _weights, _is_best):
         if step == 4:
             raise Stopped
 
@@ -66,7 +66,7 @@ def test_a_run_with_a_torn_history_goes_on(tmp_path):
     history = tmp_path / "history.jsonl"
     history.write_bytes(history.read_bytes()[:-5])
     seen = []
-    learn(tmp_path, lesson, steps=6, show=lambda step, _weights: seen.append(step))
+    learn(tmp_path, lesson, steps=6, show=lambda step, _weights, _is_best: seen.append(step))
     assert seen == [4, 6], "what was shown before the stop but not kept is shown again"
     assert [record["step"] for record in noted(history, "step")] == [2, 4, 6]
 
