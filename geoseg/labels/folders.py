@@ -15,6 +15,7 @@ from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.masks import read_labels, read_rgb
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
+from geoseg.scene.read_request import alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 _MASK_FOLDERS = ("masks", "labels")
-_ALIKE = 1.25  # pixels that differ by less are of one size, as for the scenes that a model reads
 _NUMBERS = re.compile(r"(?:[ _-]*\d+)+$")
 
 
@@ -60,7 +60,7 @@ def ground_pixel_of(folder: Path) -> float | None:
     if not sizes:
         return None
     finest, coarsest = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
-    if sizes[coarsest] > _ALIKE * sizes[finest]:
+    if not alike(sizes[coarsest], sizes[finest]):
         raise InputError(
             f"{coarsest}: has pixels of {sizes[coarsest]:.3g} m, and {finest} of {sizes[finest]:.3g} m, expected "
             "images of one ground pixel; give them as --scene with --labels, which resamples them"

@@ -16,7 +16,7 @@ from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
 from geoseg.layers.legend_file import legend_of
-from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.read_request import ReadRequest, alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
@@ -139,12 +139,12 @@ def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], 
     """
     own = None if wanted.dataset is None else ground_pixel_of(wanted.dataset)
     said, begun = wanted.resolution_m, init.resolution_m if init else None
-    if own is not None and said is not None and not 0.8 <= own / said <= 1.25:
+    if own is not None and said is not None and not alike(own, said):
         raise UsageError(
             f"--resolution {said:g}: the images of {wanted.dataset} have pixels of {own:.3g} m and are learned from "
             "as they are; leave it away, or give them as --scene with --labels"
         )
-    if own is not None and begun is not None and not 0.8 <= own / begun <= 1.25:
+    if own is not None and begun is not None and not alike(own, begun):
         note(f"{wanted.dataset}: its images have pixels of {own:.3g} m, those of the model to begin with {begun:.3g} m")
     if not wanted.scenes:
         return said or own

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from geoseg.scene.reader import Scene
 
 _CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
-_MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at five bytes a pixel
+_MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at five bytes a pixel of three bands
 _SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 
 

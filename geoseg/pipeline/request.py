@@ -11,7 +11,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.inference.windows import WindowRequest
 from geoseg.model.file import DEFAULT
-from geoseg.scene.read_request import MOST_FINER
+from geoseg.scene.read_request import MOST_FINER, alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,6 +196,6 @@ def resolution_for(
                 f"--resolution: {target:g} m is over four times finer than the {ground_pixel_m:.3g} m of {name}; "
                 "that would invent detail"
             )
-    if wanted == "auto" and 0.8 <= ground_pixel_m / target <= 1.25:
+    if wanted == "auto" and alike(ground_pixel_m, target):
         return None
     return target

@@ -15,6 +15,11 @@ MOST_FINER = 4
 """How many times finer than its own pixels a scene is read at most; more would invent detail."""
 
 
+def alike(pixel_m: float, other_m: float) -> bool:
+    """Return whether two ground pixels are so close that nothing is resampled from one to the other."""
+    return 0.8 <= pixel_m / other_m <= 1.25
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """What the model wants of a scene, and what the user said about it."""
