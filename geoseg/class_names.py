@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
 _NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
+_UNLABELLED = {"nodata", "no data", "unlabelled", "unlabeled", "unclassified", "unknown", "ignore", "ignored", "void"}
 _SYNONYMS = {
     "house": "building",
     "houses": "building",
@@ -53,6 +54,11 @@ def made_color(value: int) -> str:
 def is_background(name: str) -> bool:
     """Return whether a name says that a class is what no other class is."""
     return name.strip(" _-").casefold() in _NO_LAYER
+
+
+def is_unlabelled(name: str) -> bool:
+    """Return whether a name says that nobody told what is there."""
+    return name.strip(" _-").casefold() in _UNLABELLED
 
 
 def legend_of_names(names: Sequence[str], colors: Sequence[str | None] | None = None) -> Legend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import geopandas
 import numpy as np
@@ -16,6 +17,7 @@ from geoseg.errors import InputError, ModelError, UsageError
 from geoseg.labels.classes import taught
 from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
+from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.mosaic import clusters, in_line, joined
 from geoseg.labels.scenes import ClassField, ScenePair, paired, read_scenes
@@ -106,19 +108,74 @@ def test_a_legend_of_ones_own_and_masks_that_do_not_follow_it(tmp_path):
     truth = np.where(classes((20, 20)) > 2, 3, 9).astype(np.uint8)
     write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
     write(tmp_path / "masks/a.png", colored(truth, legend), "PNG")
-    (image,) = read_folder(tmp_path, legend)
+    (image,) = read_folder(tmp_path, MaskKey.of(legend))
     np.testing.assert_array_equal(image.labels, truth)
     with pytest.raises(InputError, match="colours that are no class of the legend"):
         read_folder(tmp_path)
     write(tmp_path / "masks/a.png", (truth * 20)[None], "PNG")
     with pytest.raises(InputError, match="values that are no class"):
-        read_folder(tmp_path, legend)
+        read_folder(tmp_path, MaskKey.of(legend))
     file = tmp_path / "legend.csv"
     file.write_text("3,roof,#FF0000\n9,yard,#00FF00\n")
     write(tmp_path / "masks/a.png", colored(truth, legend), "PNG")
     found = gathered(Material(tmp_path, legend_file=file, how="none"), None, print)
     assert [entry.name for entry in found.key.legend] == ["roof", "yard"]
     np.testing.assert_array_equal(found.learned[0].labels, truth)
+
+
+@pytest.mark.parametrize("shape", ["values", "grey picture", "colours", "palette"])
+def test_masks_of_black_and_white(tmp_path, shape):
+    """The commonest masks there are: 255 where a building is, 0 where there is none."""
+    truth = classes((20, 20)) > 3
+    colored = "" if shape in ("values", "grey picture") else ",#FFFFFF"
+    file = tmp_path / "legend.csv"
+    file.write_text(f"0,Background{colored and ',#000000'}\n255,Buildings{colored}\n")
+    white = (truth[None] * 255).astype(np.uint8)
+    palette = {0: (0, 0, 0, 255), 255: (255, 255, 255, 255)} if shape == "palette" else None
+    write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
+    write(
+        tmp_path / "masks/a.png", white if shape in ("values", "palette") else np.repeat(white, 3, 0), "PNG",
+        palette=palette,
+    )  # fmt: skip
+    found = gathered(Material(tmp_path, legend_file=file, how="none"), None, print)
+    assert [(entry.value, entry.name, entry.layer) for entry in found.key.legend] == [
+        (1, "building", "buildings"),
+        (2, "background", None),
+    ]
+    np.testing.assert_array_equal(found.learned[0].labels, np.where(truth, 1, 2))
+
+
+def test_a_legend_of_masks_joins_values_of_one_name_and_knows_what_is_none(tmp_path):
+    file = tmp_path / "legend.csv"
+    file.write_text("1,building\n2,house\n3,Building\n4,ignore\n7,bare soil\n8,bare  soil\n9,bare-soil\n0,Void\n")
+    mask = np.array([[0, 1, 2, 3, 4, 7, 8, 9] * 2], np.uint8).repeat(4, 0)
+    write(tmp_path / "images/a.png", noise(mask.shape), "PNG")
+    write(tmp_path / "masks/a.tif", mask[None], nodata=8)
+    (image,) = read_folder(tmp_path, key := MaskKey.read(file))
+    assert image.labels[0, :8].tolist() == [0, 1, 2, 1, 0, 7, 7, 9]
+    assert [(entry.value, entry.name, entry.layer) for entry in key.legend] == [
+        (1, "building", "buildings"),
+        (2, "house", "house"),
+        (7, "bare soil", "bare_soil"),
+        (9, "bare-soil", "bare-soil"),
+    ]
+    file.write_text("0,ignore\n255,unlabelled\n")
+    with pytest.raises(InputError, match="names no class, only what is unlabelled"):
+        MaskKey.read(file)
+
+
+def test_somebodys_legend_goes_before_names_in_the_mask(tmp_path):
+    mask = np.array([[1, 3, 3]], np.uint8).repeat(8, 0)
+    write(tmp_path / "images/a.png", noise(mask.shape), "PNG")
+    write(tmp_path / "masks/a.tif", mask[None])
+    with rasterio.open(tmp_path / "masks/a.tif", "r+") as file:
+        file.update_tags(GEOSEG_LEGEND=json.dumps([asdict(replace(DEFAULT_LEGEND.by_value(1), value=3))]))
+    (image,) = read_folder(tmp_path)
+    assert image.labels[0].tolist() == [0, 1, 1]
+    file = tmp_path / "legend.csv"
+    file.write_text("1,water\n3,road\n")
+    (image,) = read_folder(tmp_path, MaskKey.read(file))
+    assert image.labels[0].tolist() == [1, 3, 3]
 
 
 def test_a_folder_of_georeferenced_images_says_its_ground_pixel(tmp_path):
@@ -309,6 +366,26 @@ def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(tmp_path
         gathered(Material(scenes=(pair,), resolution_m=0.25, how="none"), None, print)
     with pytest.raises(InputError, match="fewer scenes"):
         gathered(Material(scenes=(pair, pair), how="none"), None, print)
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_what_no_label_lies_on_is_not_measured(tmp_path, monkeypatch, polygons):
+    """A coarse overview elsewhere in the folder, or a large scene: left out, and no reason to refuse the rest."""
+    monkeypatch.setattr("geoseg.labels.scenes._MOST_PIXELS", 20_000)
+    x, y = ORIGIN
+    write_scene(tmp_path / "tiles/a.tif", (60, 80))
+    write(tmp_path / "tiles/overview.tif", noise((40, 40)), crs=UTM, transform=Affine(50, 0, x + 9000, 0, -50, y))
+    write(tmp_path / "tiles/large.tif", noise((400, 400)), crs=UTM, transform=Affine(1, 0, x + 9000, 0, -1, y))
+    labels = tmp_path / ("houses.gpkg" if polygons else "classes.tif")
+    if polygons:
+        geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    else:
+        write(labels, classes((60, 80))[None], crs=UTM, transform=Affine(1, 0, x, 0, -1, y))
+    notes = []
+    wanted = Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), resolution_m=1.0, how="none")
+    found = gathered(wanted, None, notes.append)
+    assert [image.name for image in found.learned] == ["a"]
+    assert sum("no label lies on it" in note for note in notes) == 2
 
 
 def test_scenes_and_labels_go_together():

@@ -342,6 +342,7 @@ PLACES = {
     "nothing": ({"crs": None, "transform": None}, "is not georeferenced.*gdal_translate"),
     "no transform": ({"transform": None}, "has a CRS but no pixel coordinates"),
     "no CRS": ({"crs": None}, "--src-crs EPSG:n"),
+    "metres for degrees": ({"crs": "EPSG:4326"}, "no longitude and latitude.*--src-crs"),
     "flat": ({"transform": rasterio.Affine(1, 1, 0, 1, 1, 0)}, "degenerate"),
     "points": ({"transform": None, "crs": None, "gcps": [
         rasterio.control.GroundControlPoint(row, col, 10 + col / 9, 50 - row / 9)

@@ -66,7 +66,7 @@ _ABOUT_MODELS = ("only", "legend", "device", "precision", "threads", "tta")
     multiple=True,
     help="Tile of DATA, or image such as 'Tile 1/image_part_003', to score; repeat for more.  [default: all]",
 )
-@click.option("--legend", type=_FILE, help="Names and colours of DATA's masks, as for geoseg train.")
+@click.option("--legend", type=_FILE, help="Names of DATA's masks, as for geoseg train.")
 @click.option("--tta", is_flag=True, help="Average over windows laid in all eight ways, as segment --tta does.")
 @click.option(
     "--device",

@@ -50,7 +50,11 @@ _MATERIAL = (
         metavar="auto|none|LOW,HIGH|P%,P%",
         help="How the scenes' values become bytes, as for segment.",
     ),
-    click.option("--legend", type=_PATH, help="Names and colours of the dataset's masks, as for geoseg vectorize."),
+    click.option(
+        "--legend",
+        type=_PATH,
+        help="Names of the dataset's masks: lines of value,name[,#RRGGBB], or JSON; 0,background say.",
+    ),
     click.option(
         "--resolution",
         type=FiniteRange(0, min_open=True),

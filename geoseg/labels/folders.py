@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
+from geoseg.labels.mask_key import DUBAI, MaskKey
 from geoseg.labels.masks import read_labels, read_rgb
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import alike
-from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,14 +28,14 @@ _NUMBERS = re.compile(r"(?:[ _-]*\d+)+$")
 
 
 def read_folder(
-    folder: Path, legend: Legend = DEFAULT_LEGEND, note: Callable[[str], None] = lambda _sentence: None
+    folder: Path, key: MaskKey = DUBAI, note: Callable[[str], None] = lambda _sentence: None
 ) -> list[LabelledImage]:
     """Read every image of a folder that has a mask.
 
     Args:
         folder: of tiles with ``images/`` and ``masks/``, or with these two itself; ``labels/`` goes for masks, too.
-        legend: the classes, with the colours or values that they have in the masks.
-        note: called with sentences on masks that hold more than the legend knows.
+        key: what the masks' colours or values mean.
+        note: called with sentences on masks that hold more than the key knows.
 
     Raises:
         InputError: the folder has no such images, or an image and its mask differ in size.
@@ -47,7 +47,7 @@ def read_folder(
             "or 'Tile N/images/*.jpg' with 'Tile N/masks/*.png'"
         )
     names = _groups([image for image, _ in pairs], folder)
-    return [_read_pair(image, mask, names[image], legend, note) for image, mask in pairs]
+    return [_read_pair(image, mask, names[image], key, note) for image, mask in pairs]
 
 
 def ground_pixel_of(folder: Path) -> float | None:
@@ -104,8 +104,8 @@ def _groups(images: list[Path], folder: Path) -> dict[Path, str]:
     return groups
 
 
-def _read_pair(image: Path, mask: Path, group: str, legend: Legend, note: Callable[[str], None]) -> LabelledImage:
-    pixels, labels = read_rgb(image), read_labels(mask, legend, note)
+def _read_pair(image: Path, mask: Path, group: str, key: MaskKey, note: Callable[[str], None]) -> LabelledImage:
+    pixels, labels = read_rgb(image), read_labels(mask, key, note)
     if pixels.shape[1:] != labels.shape:
         raise InputError(f"{mask}: is {labels.shape} pixels, its image is {pixels.shape[1:]}")
     name = image.stem if image.stem.startswith(group) else f"{group}/{image.stem}"

@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.open import open_raster
-from geoseg.vocabulary import NODATA, Legend
+from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,28 +19,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
-UNLABELLED_COLORS = ("#9B9B9B", "#000000")
-"""Colours of no class: the Dubai masks' *Unlabeled*, and their undocumented black."""
+    from geoseg.labels.mask_key import MaskKey
 
+_UNKNOWN = 255  # label of what means nothing known; no legend has that value
 _WORTH_SAYING = 0.99
 _KNOWN_SHARE = 0.5  # of a mask's pixels must have a class or be unlabelled, or it is a mask of something else
 
 
-def read_labels(mask: Path, legend: Legend, note: Callable[[str], None] = lambda _sentence: None) -> NDArray[np.uint8]:
+def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _sentence: None) -> NDArray[np.uint8]:
     """Return the legend values (h, w) of a mask; 0 where it says nothing.
 
-    Three bands are colours, those of the legend. One band with a palette of such colours is the same; any other one
-    band holds values: those of the legend, or of a legend of the file's own with the same names.
+    Three bands are colours, those of the key, or grey values where it has no colours. One band with a palette of such
+    colours is the same; any other one band holds values: those of the key, or of a legend of the file's own with the
+    same names.
 
     Raises:
         InputError: the mask cannot be read, or most of it is no class of the legend.
     """
     with open_raster(mask) as opened:
-        colors = _colors(opened, legend)
-        labels = _by_value(opened, legend) if colors is None else _by_color(colors, legend)
-    table = np.zeros(256, bool)
-    table[[NODATA, *(entry.value for entry in legend)]] = True
-    known = table[labels]
+        colors = _colors(opened, key)
+        labels = _by_value(opened, key) if colors is None else _by_color(colors, key)
+    known = labels != _UNKNOWN
     what = "values" if colors is None else "colours"
     strange = f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
     if known.mean() < _KNOWN_SHARE:
@@ -50,18 +49,19 @@ def read_labels(mask: Path, legend: Legend, note: Callable[[str], None] = lambda
     return np.where(known, labels, np.uint8(NODATA))
 
 
-def _colors(mask: DatasetReader, legend: Legend) -> NDArray[np.uint8] | None:
+def _colors(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8] | None:
     """Return the colours (3, h, w) of a mask that tells classes by colour; None where it does so by value."""
     if mask.count >= 3:
         colors = np.asarray(mask.read((1, 2, 3)), np.uint8)
         if mask.count > 3 and mask.colorinterp[3] == ColorInterp.alpha:
             colors[:, mask.read(4) == 0] = 0  # as unlabelled as black
-        return colors
+        is_grey = (colors[0] == colors[1]).all() and (colors[0] == colors[2]).all()
+        return None if is_grey and not key.is_colored else colors
     if mask.colorinterp[0] != ColorInterp.palette:
         return None
     table, band = _palette(mask), np.asarray(mask.read(1))
     used = {_packed(table[value]) for value in np.unique(band)}
-    ours = {int(entry.color[1:], 16) for entry in legend}
+    ours = {color for color, value in key.colors.items() if value != NODATA}
     return np.ascontiguousarray(table[band].transpose(2, 0, 1)) if used & ours else None
 
 
@@ -73,32 +73,33 @@ def _palette(picture: DatasetReader) -> NDArray[np.uint8]:
     return table
 
 
-def _by_color(colors: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
+def _by_color(colors: NDArray[np.uint8], key: MaskKey) -> NDArray[np.uint8]:
     """Return the values of colours (3, h, w); 255 for those that mean nothing known."""
     packed = _packed(colors)
-    labels = np.full(packed.shape, 255, np.uint8)
-    for color in UNLABELLED_COLORS:
-        labels[packed == int(color[1:], 16)] = NODATA
-    for entry in legend:
-        labels[packed == int(entry.color[1:], 16)] = entry.value
+    labels = np.full(packed.shape, _UNKNOWN, np.uint8)
+    for color, value in key.colors.items():
+        labels[packed == color] = value
     return labels
 
 
-def _by_value(mask: DatasetReader, legend: Legend) -> NDArray[np.uint8]:
-    """Return the values of a mask of one band, renamed where it has a legend of its own; 255 for unknown ones."""
+def _by_value(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8]:
+    """Return the legend values of a mask's first band; 255 for unknown ones.
+
+    Names that a mask has for its own values go before the key's, unless somebody told these. Its nodata value is
+    unlabelled, unless the key has it.
+    """
     values: NDArray[Any] = np.asarray(mask.read(1))
-    inside = (values >= 0) & (values < 255) & (values == np.rint(values))
-    labels = np.where(inside, values, 255).astype(np.uint8)
+    inside = (values >= 0) & (values <= 255) & (values == np.rint(values))
+    codes = np.where(inside, values, 0).astype(np.uint8)
+    numbers = {entry.name: entry.value for entry in key.legend}
+    own = {} if key.is_told else read_legend(mask, np.unique(codes).tolist())
+    named = {value: numbers[entry.name] for value, entry in own.items() if entry.name in numbers}
+    meaning = {NODATA: NODATA} | named if named else key.values
+    table = np.full(256, _UNKNOWN, np.uint8)
+    table[list(meaning)] = list(meaning.values())
+    labels = np.where(inside, table[codes], np.uint8(_UNKNOWN))
     if mask.nodata is not None:
-        labels[values == mask.nodata] = NODATA
-    own = read_legend(mask, np.unique(labels).tolist())
-    numbers = {entry.name: entry.value for entry in legend}
-    if any(entry.name in numbers for entry in own.values()):
-        table = np.full(256, 255, np.uint8)
-        table[NODATA] = NODATA
-        for value, entry in own.items():
-            table[value] = numbers.get(entry.name, NODATA if value == NODATA else 255)
-        labels = table[labels]
+        labels[(values == mask.nodata) & (labels == _UNKNOWN)] = NODATA
     return labels
 
 

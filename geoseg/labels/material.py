@@ -12,10 +12,10 @@ from geoseg.labels.classes import Elsewhere, taught
 from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
+from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
-from geoseg.layers.legend_file import legend_of
 from geoseg.scene.read_request import ReadRequest, alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
@@ -100,9 +100,10 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         raise UsageError("nothing to learn from; give a DATASET folder, or --scene with --labels")
     if init is not None and (wanted.dataset is not None or wanted.demo_scenes):
         _check_pictures(init)
-    legend = _legend(wanted, init)
-    images = [] if wanted.dataset is None else read_folder(wanted.dataset, legend or DEFAULT_LEGEND, note)
+    masks = None if wanted.legend_file is None else MaskKey.read(wanted.legend_file)
+    legend = _legend(wanted, init) if masks is None else masks.legend
     key = LabelKey(legend or DEFAULT_LEGEND)
+    images = [] if wanted.dataset is None else read_folder(wanted.dataset, masks or MaskKey.of(key.legend), note)
     placed: list[PlacedImage] = []
     resolution = _resolution(wanted, init, note)
     if wanted.scenes:
@@ -173,15 +174,13 @@ def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material)
         )
     if len(sets) == 1:
         raise InputError(
-            f"{names}: all labels say the same, so there is nothing to tell apart; give the rest a value or colour of "
-            "its own and name it with --legend, or give footprints as --scene with --labels"
+            f"{names}: all labels say the same, so there is nothing to tell apart; name the rest with --legend, "
+            "as in 0,background, or give footprints as --scene with --labels"
         )
 
 
 def _legend(wanted: Material, init: ModelCard | None) -> Legend | None:
     """Return the classes that are settled before labels are read; None where labels decide."""
-    if wanted.legend_file is not None:
-        return legend_of(wanted.legend_file)
     if wanted.elsewhere == "unknown":
         if init is None and wanted.dataset is None:
             raise UsageError("--elsewhere unknown: goes with --init MODEL or a DATASET, which say what else there is")

@@ -80,8 +80,8 @@ def read_scenes(
     Raises:
         InputError: a file cannot be used, or labels and scene share no ground.
     """
-    _check_sizes(pairs, read)
     placed: list[PlacedImage] = []
+    room = _Room(read)
     for pair in pairs:
         scenes = [scene for path in pair.scenes for scene in _scenes(path, pair.labels)]
         if pair.labels.suffix.lower() in _CONVERTIBLE:
@@ -90,9 +90,9 @@ def read_scenes(
                 f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr labels.gpkg {pair.labels.name}"
             )
         if pair.labels.suffix.lower() in VECTOR_ENDINGS:
-            found = _with_polygons(scenes, pair.labels, read, field, tell)
+            found = _with_polygons(scenes, pair.labels, room, field, tell)
         else:
-            found = _with_raster(scenes, pair.labels, read, tell)
+            found = _with_raster(scenes, pair.labels, room, tell)
         placed += found
     return placed
 
@@ -102,22 +102,43 @@ def finest_pixel(pairs: Sequence[ScenePair], src_crs: str | None = None) -> floa
     return float(min(sum(ground_pixel_m(grid)) / 2 for _, grid in _grids(pairs, src_crs)))
 
 
-def _check_sizes(pairs: Sequence[ScenePair], read: ReadRequest) -> None:
-    """Refuse to make up detail, and to read more than memory may hold."""
-    pixels = 0.0
-    for path, grid in _grids(pairs, read.src_crs):
+@dataclass(slots=True)
+class _Room:
+    """How scenes are read, and how many pixels of them are in memory then."""
+
+    read: ReadRequest
+    pixels: float = 0.0
+
+    def lying_on(self, labels: Outline, scenes: Sequence[Path], tell: Callable[[str], None]) -> list[Path]:
+        """Return the scenes that labels lie on, by their headers alone.
+
+        Raises:
+            InputError: labels lie on none of them, or reading them would make up detail or take too much memory.
+        """
+        grids = [(path, _grid(path, self.read.src_crs)) for path in scenes]
+        lying = [path for path, grid in grids if shapely.intersection(labels.on(grid), _frame(grid)).area > 0]
+        if not lying:
+            raise _apart(labels, Outline.of_grid(str(scenes[0]), grids[0][1]))
+        for path, grid in grids:
+            if path in lying:
+                self._take(path, grid)
+            else:
+                tell(f"{path}: no label lies on it, so it is left out")
+        return lying
+
+    def _take(self, path: Path, grid: Grid) -> None:
         high, wide = ground_pixel_m(grid)
         own = (high + wide) / 2
-        metres = read.resolution_m or own
+        metres = self.read.resolution_m or own
         if own > MOST_FINER * metres:
             raise InputError(
                 f"{path}: its pixels are {own:.3g} m, over {MOST_FINER} times the {metres:.3g} m to learn at, which "
                 f"would invent detail; give a --resolution of {own / MOST_FINER:.3g} or more, or leave that scene out"
             )
-        pixels += grid.height * grid.width * (high * wide / metres**2 if read.resolution_m else 1)
-        if pixels > _MOST_PIXELS:
+        self.pixels += grid.height * grid.width * (high * wide / metres**2 if self.read.resolution_m else 1)
+        if self.pixels > _MOST_PIXELS:
             raise InputError(
-                f"{path}: with the scenes before it, {pixels:.3g} pixels at {metres:.3g} m, and at most "
+                f"{path}: with the scenes before it, {self.pixels:.3g} pixels at {metres:.3g} m, and at most "
                 f"{_MOST_PIXELS:.3g} are learned from; give a coarser --resolution, or fewer scenes"
             )
 
@@ -127,8 +148,12 @@ def _grids(pairs: Sequence[ScenePair], src_crs: str | None) -> Iterator[tuple[Pa
     for pair in pairs:
         for path in pair.scenes:
             for scene in _scenes(path, pair.labels):
-                with open_raster(scene) as dataset:
-                    yield scene, grid_of(dataset, src_crs=src_crs)
+                yield scene, _grid(scene, src_crs)
+
+
+def _grid(scene: Path, src_crs: str | None) -> Grid:
+    with open_raster(scene) as dataset:
+        return grid_of(dataset, src_crs=src_crs)
 
 
 def _scenes(path: Path, labels: Path) -> Iterator[Path]:
@@ -144,7 +169,7 @@ def _scenes(path: Path, labels: Path) -> Iterator[Path]:
 
 
 def _with_polygons(
-    scenes: list[Path], labels: Path, read: ReadRequest, field: ClassField, tell: Callable[[str], None]
+    scenes: list[Path], labels: Path, room: _Room, field: ClassField, tell: Callable[[str], None]
 ) -> list[PlacedImage]:
     polygons = _named(labels, field)
     for note in polygons.notes:
@@ -154,38 +179,30 @@ def _with_polygons(
     burning = PolygonMap(str(labels), polygons, Synonyms.of(()).canonical)
     outline = burning.outline
     assert outline is not None  # noqa: S101 - there are polygons
-    placed, seen = [], []
-    for path in scenes:
-        with open_scene(path, read) as scene:
-            seen.append(Outline.of_grid(str(path), scene.grid))
-            covered = shapely.intersection(outline.on(scene.grid), _frame(scene.grid))
-            if covered.area == 0:
-                tell(f"{path}: no label lies on it, so it is left out")
-                continue
+    placed = []
+    for path in room.lying_on(outline, scenes, tell):
+        with open_scene(path, room.read) as scene:
             with burning.onto(scene.grid) as rows:
                 codes = rows(scene.grid.whole).astype(np.uint8)
+            covered = shapely.intersection(outline.on(scene.grid), _frame(scene.grid))
             placed.append(_placed(scene, codes, burning.names, _inside(covered, scene.grid)))
             for note in scene.notes:
                 tell(f"{path}: {note}")
-    if not placed:
-        raise _apart(outline, seen[0])
     return placed
 
 
-def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Callable[[str], None]) -> list[PlacedImage]:
-    placed, seen = [], []
+def _with_raster(scenes: list[Path], labels: Path, room: _Room, tell: Callable[[str], None]) -> list[PlacedImage]:
+    placed = []
     with open_raster(labels) as dataset:
         classes = RasterMap(str(labels), dataset)
         synonyms = Synonyms.of(classes.classes.values())
-        for path in scenes:
-            with open_scene(path, read) as scene:
-                seen.append(Outline.of_grid(str(path), scene.grid))
-                with classes.onto(scene.grid) as rows:
-                    codes = rows(scene.grid.whole)
-                if (codes == NOTHING).all():
+        for path in room.lying_on(classes.outline, scenes, tell):
+            with open_scene(path, room.read) as scene, classes.onto(scene.grid) as rows:
+                codes = rows(scene.grid.whole)
+                known = codes != NOTHING
+                if not known.any():
                     tell(f"{path}: no label lies on it, so it is left out")
                     continue
-                known = codes != NOTHING
                 names = {
                     int(value): synonyms.canonical(classes.classes[int(value)].name)
                     if int(value) in classes.classes
@@ -196,8 +213,8 @@ def _with_raster(scenes: list[Path], labels: Path, read: ReadRequest, tell: Call
                 placed.append(_placed(scene, np.where(known, codes, NODATA).astype(np.uint8), names, known))
                 for note in scene.notes:
                     tell(f"{path}: {note}")
-        if not placed:
-            raise _apart(classes.outline, seen[0])
+    if not placed:
+        raise InputError(f"{labels}: is nodata wherever a scene lies, expected labels to learn from")
     return placed
 
 

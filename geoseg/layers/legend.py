@@ -61,6 +61,8 @@ def completed(
 ) -> dict[int, MapClass]:
     """Return classes with one more for each value that has none yet, from names and colours where there are such.
 
+    Values of one name are of one class.
+
     Raises:
         InputError: more than 254 classes; ``source`` is to blame.
     """
@@ -71,9 +73,10 @@ def completed(
         if legal is None:
             raise InputError(f"{source}: more than {len(_USABLE)} different values; expected a class raster")
         entry = foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
-        if any(entry.name == other.name or entry.layer == other.layer for other in classes.values()):
-            entry = replace(entry, name=f"class_{value}", layer=f"class_{value}")
-        classes[value] = entry
+        twin = next((other for other in classes.values() if other.name == entry.name), None)
+        if any(entry.layer == other.layer is not None for other in classes.values()):
+            entry = replace(entry, layer=f"class_{value}")
+        classes[value] = twin or entry
     return classes
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import completed
-from geoseg.vocabulary import Legend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,25 +20,47 @@ _LARGEST = 1 << 20  # bytes; a legend has 256 lines at most
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
-def legend_of(path: Path) -> Legend:
-    """Return the legend that a file names, and nothing else; raises InputError as :func:`read_legend_file`."""
-    return Legend(tuple(read_legend_file(path, ()).values()))
+class NamedValue(NamedTuple):
+    """One line of a legend file."""
+
+    value: int
+    """0 to 255."""
+    name: str
+    color: str | None
+    """``#RRGGBB``."""
 
 
 def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
-    """Return a class for each value of a class raster.
+    """Return a class for each value of a class raster, as a legend file names them.
 
-    The file is JSON, an object such as ``{"1": "building", "7": "orchard"}`` or a list of objects with ``value``,
-    ``name`` and perhaps ``color``; or lines of ``value,name`` or ``value,name,#RRGGBB``, with or without a heading.
-    A name of the default legend brings that class's layer, style and smallest area along. Values that the file does
-    not name become ``class_<value>``.
+    Values that the file does not name become ``class_<value>``.
 
     Args:
-        path: the file, UTF-8.
+        path: see :func:`read_named_values`.
         values: the values found in the raster, 0 to 255.
 
     Raises:
-        InputError: it cannot be read, or an entry makes no sense.
+        InputError: as :func:`read_named_values`.
+    """
+    told = read_named_values(path)
+    names = {one.value: one.name for one in told}
+    colors = {one.value: one.color for one in told if one.color}
+    found = set(values)
+    named = set(names) if 0 in found else set(names) - {0}  # a name for 0 alone is one for nodata, not a class
+    return completed(str(path), {}, names, colors, found | named)
+
+
+def read_named_values(path: Path) -> list[NamedValue]:
+    """Return what a legend file says.
+
+    It is JSON, an object such as ``{"1": "building", "7": "orchard"}`` or a list of objects with ``value``, ``name``
+    and perhaps ``color``; or lines of ``value,name`` or ``value,name,#RRGGBB``, with or without a heading.
+
+    Args:
+        path: the file, UTF-8.
+
+    Raises:
+        InputError: it cannot be read, names nothing, or an entry makes no sense.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -48,23 +69,18 @@ def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not text"
         raise InputError(f"{path}: cannot be read as a legend: {reason}") from error
-    names: dict[int, str] = {}
-    colors: dict[int, str] = {}
+    told: dict[int, NamedValue] = {}
     for value, name, color in _entries(path, text):
         if not re.fullmatch(r"0*[0-9]{1,3}", value.strip(), re.ASCII) or int(value) > 255 or not name.strip():
             raise InputError(f"{path}: {value!r}, {name!r} is no class; expected a value from 0 to 255 and a name")
         if color and not _COLOR.fullmatch(color.strip()):
             raise InputError(f"{path}: {color!r} of {name} is no colour; expected #RRGGBB")
-        if int(value) in names:
+        if int(value) in told:
             raise InputError(f"{path}: names the value {int(value)} twice")
-        names[int(value)] = name.strip()
-        if color:
-            colors[int(value)] = color.strip().upper()
-    if not names:
+        told[int(value)] = NamedValue(int(value), name.strip(), color.strip().upper() or None)
+    if not told:
         raise InputError(f"{path}: names no class; expected lines such as 1,building")
-    found = set(values)
-    named = set(names) if 0 in found else set(names) - {0}  # a name for 0 alone is one for nodata, not a class
-    return completed(str(path), {}, names, colors, found | named)
+    return list(told.values())
 
 
 class _Pairs(list[tuple[str, Any]]):

@@ -13,6 +13,7 @@ import numpy as np
 from geoseg.errors import UsageError
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, class_values
+from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan, cut_batch
 from geoseg.learn.device import device_named
@@ -178,7 +179,7 @@ def compare(
 
 def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
     """Return what is learned from, and what is scored on; nothing is chosen by it, so the lesson holds it not."""
-    images = read_folder(request.dataset, LEGEND)
+    images = read_folder(request.dataset, MaskKey.of(LEGEND))
     aside = request.hold_out
     if not aside:
         if len(images) < 8:

@@ -92,7 +92,7 @@ def class_raster(path: Path, *, src_crs: str | None = None, legend: Path | None 
             table[int(nodata)] = NODATA
         origin = {name: text for name, text in dataset.tags().items() if name.startswith("GEOSEG_")}
         origin.pop("GEOSEG_LEGEND", None)
-        entries = Legend(tuple(sorted(found.values(), key=lambda entry: entry.value)))
+        entries = Legend(tuple(sorted(dict.fromkeys(found.values()), key=lambda entry: entry.value)))
         yield ClassRaster(grid, entries, origin, not seen, dataset, table)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from geoseg.errors import UsageError
 from geoseg.labels.folders import read_folder
-from geoseg.layers.legend_file import legend_of
+from geoseg.labels.mask_key import DUBAI, MaskKey
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.model.learned import learned_from
@@ -25,7 +25,6 @@ from geoseg.scores.f1 import Found
 from geoseg.scores.intervals import bootstrap
 from geoseg.scores.objects import match_objects
 from geoseg.scores.same_classes import MapNames, SharedClasses, Synonyms, match_classes
-from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,10 +72,10 @@ def evaluate_model(
         check_target(wanted.report, overwrite=wanted.overwrite, inputs=[model_path(request.run.model)])
     notes: list[str] = []
     model = load_model(request.run.model)
-    legend = DEFAULT_LEGEND if request.legend_file is None else legend_of(request.legend_file)
-    images = read_folder(request.dataset, legend, notes.append)
+    masks = DUBAI if request.legend_file is None else MaskKey.read(request.legend_file)
+    images = read_folder(request.dataset, masks, notes.append)
     images = chosen(images, request.only, request.dataset)
-    shared = _shared_classes(request, model, legend, notes)
+    shared = _shared_classes(request, model, masks.legend, notes)
     notes += learned_from(model.card, [request.dataset.resolve().name], [(image.name, image.group) for image in images])
     tally = _Tally(shared, wanted)
     pixels = 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _PRJ_BYTES = 2**16
+_MOST_LON, _MOST_LAT = 800.0, 100.0  # twice round in gons; a pole in gons
 
 
 def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
@@ -37,7 +38,18 @@ def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
         raise InputError(f"{name}: its geotransform is degenerate; give it one with gdal_translate -a_ullr")
     if not crs:
         raise InputError(f"{name}: has pixel coordinates but no CRS, expected both; say which with --src-crs EPSG:n")
+    if crs.is_geographic:
+        _check_degrees(name, *(transform @ (dataset.width / 2, dataset.height / 2)))
     return Grid(_wkt2(crs), transform, dataset.height, dataset.width)
+
+
+def _check_degrees(name: str, lon: float, lat: float) -> None:
+    """Raise InputError for what can be no longitude and latitude, in degrees or gons."""
+    if abs(lon) > _MOST_LON or abs(lat) > _MOST_LAT:
+        raise InputError(
+            f"{name}: its middle lies at {lon:.10g}, {lat:.10g}, which is no longitude and latitude, and its CRS is "
+            "geographic; say which CRS it has with --src-crs EPSG:n"
+        )
 
 
 def ground_pixel_m(grid: Grid) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as FileWindow
 
+from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.georeference import grid_of
@@ -43,7 +44,6 @@ _WARP_IT = "warp it first with: gdalwarp -r near -t_srs EPSG:n in.tif out.tif"
 _MOST = 250  # classes of a vector file; pixel values end at 254, and there are "other" and nodata
 _WARP_TOLERANCE = 0.01  # pixels; GDAL's own 0.125 would show in the outlines of small objects
 _MARGIN = 0.25  # pixels around a window where polygons are cut: no centre lies there, and no traced edge
-_UNNAMED = frozenset({"nodata", "no data", "unlabelled", "unlabeled", "unclassified"})
 
 
 class RasterMap:
@@ -69,7 +69,7 @@ class RasterMap:
         named = read_legend(dataset, range(1, 255)) | {
             value: entry for value, entry in read_legend(dataset, (0, 255)).items() if value in (0, 255)
         }
-        blank = {v for v, entry in named.items() if entry.name.casefold() in _UNNAMED}
+        blank = {v for v, entry in named.items() if is_unlabelled(entry.name)}
         self._blank = np.array(sorted(blank), np.uint16)
         self.classes: dict[int, MapClass] = {
             value: entry
