@@ -105,7 +105,7 @@ def learn(
         recipe=Recipe(steps=steps, shares=shares, balance=0.15, check_every=300),
         chips=ChipPlan(seed=given.seed, zoom=0.4, turn=0.25),
     )
-    material = Gathered(LabelKey(DEFAULT_LEGEND, CHOICES), images, [], "", 1.0)
+    material = Gathered(LabelKey(DEFAULT_LEGEND, CHOICES), images, [], "", 1.0, ())
     fit_on(request, material, load_model(init) if init else None, lambda _done, _total: None)
 
 

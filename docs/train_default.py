@@ -116,7 +116,7 @@ def everything(data: Path, hold_out: list[str], demo_scenes: int, teacher: Model
         *demo_images(demo_scenes, climates=True),
         *demo_images(demo_scenes // 2, first=DRY_SEED),
     ]
-    return Gathered(LabelKey(DEFAULT_LEGEND, {**CHOICES, **SETS}), learned, told.held_out, told.text, 1.0)
+    return Gathered(LabelKey(DEFAULT_LEGEND, {**CHOICES, **SETS}), learned, told.held_out, told.text, 1.0, ())
 
 
 def banepa_images(folder: Path) -> Iterator[LabelledImage]:

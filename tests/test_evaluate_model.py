@@ -13,7 +13,7 @@ from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
-from geoseg.model.learned import learned_from
+from geoseg.model.learned import Scored, learned_from
 from geoseg.pipeline.answers import ModelRun, answer
 from geoseg.pipeline.evaluate_model import ModelRequest, chosen, evaluate_model
 from geoseg.pipeline.evaluation import WantedScores
@@ -126,10 +126,17 @@ def test_images_are_chosen_by_name_or_tile(dataset):
 )
 def test_scores_of_images_that_were_learned_from_are_called_that(tiny_model, training, known):
     card = replace(tiny_model.card, training=training)
-    notes = learned_from(card, ["town"], [(name, name.split("/")[0]) for name in SIZES])
-    assert len(notes) == (known > 0)
-    if known:
-        assert f"trained on town, perhaps on {known} of the 3 images" in notes[0]
+    told = learned_from(card, [Scored(name, name.split("/")[0], frozenset({"town", "b.tif"})) for name in SIZES])
+    assert (f"trained on town, perhaps on {known} of the 3 images" in told) if known else not told
+
+
+def test_images_of_other_sources_are_not_called_learned_from(tiny_model):
+    """A folder was learned from; its files are scored one by one, and a scene of another folder beside them."""
+    card = replace(tiny_model.card, training={"data": [{"name": "tiles", "held_out": ["b"]}, {"name": "d.tif"}]})
+    sources = {"a": {"a.tif", "tiles"}, "b": {"b.tif", "tiles"}, "c": {"c.tif", "others"}, "d": {"d.tif", "others"}}
+    images = [Scored(name, name, frozenset(known)) for name, known in sources.items()]
+    assert "trained on tiles, d.tif, perhaps on 2 of the 4 images" in learned_from(card, images)
+    assert not learned_from(card, images[1:3])
 
 
 def test_some_classes_only(dataset, tiny_model_path):

@@ -195,6 +195,10 @@ def test_scores_of_scenes_that_the_first_run_learned_from_are_called_that(town, 
         assert went_on.exit_code == 0, went_on.stderr
         words = "trained on tiles, perhaps on 1 of the 1 images scored here"
         assert (words in " ".join(went_on.stderr.split())) == told
+    files = [word for name in sorted((town / "tiles").glob("*.tif")) for word in ("--scene", name)]
+    by_file = run(*files, *given[2:], "--init", first, "-o", second, "--overwrite", "--restart")
+    assert by_file.exit_code == 0, by_file.stderr
+    assert words in " ".join(by_file.stderr.split())
 
 
 def test_devices_that_are_not_there():

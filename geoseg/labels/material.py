@@ -16,11 +16,12 @@ from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
+from geoseg.model.learned import Scored
 from geoseg.scene.read_request import ReadRequest, alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from geoseg.model.card import ModelCard
@@ -79,8 +80,8 @@ class Gathered:
     """How they were told apart; '' where nothing is held out."""
     resolution_m: float | None
     """Ground pixel of the images; None where nothing says it."""
-    aside: tuple[tuple[str, str], ...] = ()
-    """Names and groups of the images held out, before those of touching tiles became one."""
+    aside: tuple[Scored, ...]
+    """The images held out, before those of touching tiles became one."""
 
 
 def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> Gathered:
@@ -128,8 +129,16 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
-    aside = tuple((image.name, image.group) for image in told.held_out)
-    return Gathered(key, learned, held_out, told.text, resolution, aside)
+    return Gathered(key, learned, held_out, told.text, resolution, tuple(_scored(told.held_out, in_order, wanted)))
+
+
+def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Material) -> Iterator[Scored]:
+    """Yield what images may be called in the card of a model that learned from them."""
+    folders: set[Path] = set() if wanted.dataset is None else {wanted.dataset.resolve()}
+    for image in held_out:
+        files = {tile.path.resolve() for tile in tiles if image.source == SCENES and tile.image.group == image.group}
+        places = {place for file in files for place in (file, file.parent)} or folders
+        yield Scored(image.name, image.group, frozenset(place.name for place in places))
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:

@@ -58,6 +58,8 @@ class ClassField:
 class PlacedImage:
     """A labelled image and where it lies; labels are codes of ``names`` until a legend is chosen."""
 
+    path: Path
+    """Its file."""
     image: LabelledImage
     grid: Grid
     names: Mapping[int, str]
@@ -233,7 +235,7 @@ def _placed(scene: Scene, codes: NDArray[np.uint8], names: Mapping[int, str], kn
     (rows,) = scene.iter_rows([(0, height)], (0, width))
     name = scene.path.stem
     image = LabelledImage(name, name, np.ascontiguousarray(rows.pixels), codes)
-    return PlacedImage(image, scene.grid, names, known & rows.valid)
+    return PlacedImage(scene.path, image, scene.grid, names, known & rows.valid)
 
 
 def _frame(grid: Grid) -> shapely.Geometry:

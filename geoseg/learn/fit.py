@@ -87,8 +87,8 @@ def fit(
     if model is not None:
         model.card.our_network("trained further; begin with --init default, or a model that geoseg trained")
     material = gathered(request.material, model.card if model else None, note)
-    for sentence in learned_from(model.card, request.material.names, material.aside) if model else ():
-        note(sentence)
+    if model is not None and (learned := learned_from(model.card, material.aside)):
+        note(learned)
     return fit_on(request, material, model, tell)
 
 
@@ -223,7 +223,7 @@ def _real(material: Gathered) -> list[LabelledImage]:
 
 def _training(request: FitRequest, material: Gathered, init: ModelCard | None) -> dict[str, Any]:
     """Return what the card says about how a model came to be, and what the one before it learned from."""
-    real, aside = _real(material), list(request.material.hold_out) or [name for name, _ in material.aside]
+    real, aside = _real(material), list(request.material.hold_out) or [image.name for image in material.aside]
     return {
         "data": [{"name": name, "images": len(real), "held_out": aside} for name in request.material.names],
         **({"before": init.training} if init else {}),

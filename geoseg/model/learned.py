@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from geoseg.model.card import ModelCard
 
 
-def learned_from(card: ModelCard, sources: Collection[str], images: Sequence[tuple[str, str]]) -> list[str]:
-    """Return one sentence if the card says that the model was trained on a source of one of these names, else nothing.
+class Scored(NamedTuple):
+    """An image that is scored, by every name that a card may have for it."""
 
-    Args:
-        card: the model's card.
-        sources: names of the folders and scenes that the images are of.
-        images: names and groups of those that are scored; what the card names as held out, by either, is not counted.
+    name: str
+    group: str
+    sources: frozenset[str]
+    """Names of its file and of the folders that it may have been given by."""
+
+
+def learned_from(card: ModelCard, images: Sequence[Scored]) -> str:
+    """Return a sentence if the card says that the model was trained on sources of these images; '' if not.
+
+    What the card names as held out, by name or group, is not counted.
     """
+    known: set[Scored] = set()
+    sources: dict[str, None] = {}
     for data in _sources(card.training):
-        if data.get("name") not in sources:
-            continue
-        aside = data.get("held_out") or []
-        known = [names for names in images if not set(names) & set(aside)]
-        if known:
-            sentence = (
-                f"model {card.name} was trained on {data['name']}, perhaps on {len(known)} of the {len(images)} images "
-                "scored here, so expect less elsewhere; score images it has not seen with --hold-out NAME"
-            )
-            return [sentence]
-    return []
+        source, aside = str(data.get("name")), data.get("held_out") or []
+        here = {image for image in images if source in image.sources and not {image.name, image.group} & set(aside)}
+        known |= here
+        if here:
+            sources[source] = None
+    if not known:
+        return ""
+    return (
+        f"model {card.name} was trained on {', '.join(sources)}, perhaps on {len(known)} of the {len(images)} images "
+        "scored here, so expect less elsewhere; score images it has not seen with --hold-out NAME"
+    )
 
 
 def _sources(training: dict[str, Any]) -> Iterator[dict[str, Any]]:

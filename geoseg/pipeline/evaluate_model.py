@@ -15,7 +15,7 @@ from geoseg.labels.folders import read_folder
 from geoseg.labels.mask_key import DUBAI, MaskKey
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
-from geoseg.model.learned import learned_from
+from geoseg.model.learned import Scored, learned_from
 from geoseg.pipeline.answers import Answer, ModelRun, answer
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
 from geoseg.scores.calibration import Calibration
@@ -76,7 +76,9 @@ def evaluate_model(
     images = read_folder(request.dataset, masks, notes.append)
     images = chosen(images, request.only, request.dataset)
     shared = _shared_classes(request, model, masks.legend, notes)
-    notes += learned_from(model.card, [request.dataset.resolve().name], [(image.name, image.group) for image in images])
+    source = frozenset({request.dataset.resolve().name})
+    if learned := learned_from(model.card, [Scored(image.name, image.group, source) for image in images]):
+        notes.append(learned)
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -86,11 +88,11 @@ def evaluate_model(
             pixels += image.labels.size
             tell(done, len(images), pixels)
     ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
-    source = {
+    scored = {
         "model": {"name": model.card.name, "sha256": model.card.tensors_sha256},
         "dataset": str(request.dataset),
     }
-    report = EvaluateReport(source, tally.confusion, wanted, warnings=tuple(notes), also=ran)
+    report = EvaluateReport(scored, tally.confusion, wanted, warnings=tuple(notes), also=ran)
     return tally.into(report)
 
 
