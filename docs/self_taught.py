@@ -45,6 +45,8 @@ def self_taught_images(folder: Path, teacher: Model) -> Iterator[LabelledImage]:
 
     Cities that are for scoring only are left out, and so are places that are marked in any year.
     """
+    if [entry.name for entry in teacher.card.legend] != _NAMES:
+        raise SystemExit(f"the teacher's classes are {teacher.card.legend}, expected {', '.join(_NAMES)} in this order")
     marked = {other for name in marks() if not name.startswith(SCORED) for other, _ in same_places(folder, name)}
     flights: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.glob("*.tif")):

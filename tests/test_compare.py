@@ -94,9 +94,12 @@ def test_the_report_holds_the_papers_tables_and_ours(comparison):
     plain = json.loads(json.dumps(found.to_json(), allow_nan=True))
     assert len(plain["contestants"]) == 6
     assert set(plain["unet_minus_fcn"]) == {"ce", "focal", "iou"}
-    assert replace(found, protocol=Protocol()).to_json()["shortened"] == ""
-    fewer = replace(found, protocol=Protocol(width=8), losses=("iou",)).to_json()["shortened"]
+    seven = replace(found, protocol=Protocol(), held_out=[*found.held_out, *found.learned[:5]])
+    assert seven.to_json()["changed"] == ""
+    fewer = replace(seven, protocol=Protocol(width=8), losses=("iou",)).to_json()["changed"]
     assert fewer == "shortened: 8 channels at the finest level instead of 16, without the losses ce, focal"
+    longer = replace(found, protocol=Protocol(epochs=200), losses=("ce", "focal", "iou", "ce+iou")).changed()
+    assert longer == "changed: 200 epochs instead of 100, with the losses ce+iou, scored on 2 images instead of 7"
 
 
 def test_only_neighbours_of_what_is_scored_are_called_that(comparison):

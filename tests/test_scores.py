@@ -73,6 +73,7 @@ def test_what_partly_known_ground_rules_out_counts_as_found_where_it_is_not():
     assert found.mean_iou == 2 / 4  # nothing says where roads and land are
     assert found.pixel_accuracy == (2 + 3) / 7
     assert found.not_ruled_out == 3
+    assert "of 7 pixels, 4 of them partly known" in found.to_text()
     assert found.to_json()["classes"]["building"]["precision"] == round(2 / 3, 6)
     assert found.to_json()["ruled_out"] == [1, 0, 0]
     twice = found.add_partly_known(predicted, reference, allowed)

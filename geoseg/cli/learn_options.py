@@ -182,8 +182,6 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
         raise UsageError("--scene and --labels go together: images, and what lies where on them")
     if not scenes and (said := [name for name in _OF_SCENES if was_said(name)]):
         raise UsageError(f"--{said[0].replace('_', '-')}: is about scenes, and there is no --scene")
-    if flags["hold_out"] and flags["how"] == "none":
-        raise UsageError("--hold-out and --split none: name what is held out, or learn from all")
     return Material(
         dataset=dataset,
         scenes=tuple(paired(scenes, labels)) if scenes else (),

@@ -56,8 +56,9 @@ class Material:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.hold_out and self.how == "patch":
-            raise UsageError("--hold-out and --split patch: name what is held out, or let it be random patches")
+        if self.hold_out and self.how != "auto":
+            instead = "learn from all" if self.how == "none" else "let it be random patches"
+            raise UsageError(f"--hold-out and --split {self.how}: name what is held out, or {instead}")
         if self.legend_file is not None and self.dataset is None:
             raise UsageError("--legend: names the masks of a DATASET; scenes' labels name their classes themselves")
 
@@ -154,8 +155,11 @@ def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], 
             f"--resolution {said:g}: the images of {wanted.dataset} have pixels of {own:.3g} m and are learned from "
             "as they are; leave it away, or give them as --scene with --labels"
         )
-    if own is not None and begun is not None and not alike(own, begun):
-        note(f"{wanted.dataset}: its images have pixels of {own:.3g} m, those of the model to begin with {begun:.3g} m")
+    pixel = own or said
+    if wanted.dataset is not None and pixel and begun is not None and not alike(pixel, begun):
+        note(
+            f"{wanted.dataset}: its images have pixels of {pixel:.3g} m, those of the model to begin with {begun:.3g} m"
+        )
     if not wanted.scenes:
         return said or own
     if wanted.dataset is not None and not (said or own or begun):

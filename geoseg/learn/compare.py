@@ -22,7 +22,7 @@ from geoseg.learn.journal import note, noted
 from geoseg.learn.lesson import Lesson
 from geoseg.learn.losses import loss_named
 from geoseg.learn.measures import forward_seconds, measures
-from geoseg.learn.paper import KINDS, LEGEND, LOSSES, UNLABELED, Protocol
+from geoseg.learn.paper import HELD_OUT, KINDS, LEGEND, LOSSES, UNLABELED, Protocol
 from geoseg.learn.run_page import middle
 from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import iter_scores
@@ -117,7 +117,7 @@ class Comparison:
         return {
             "schema": 1,
             "protocol": asdict(self.protocol),
-            "shortened": self.shortened(),
+            "changed": self.changed(),
             "device": self.device,
             "learned": len(self.learned),
             "held_out": [image.name for image in self.held_out],
@@ -125,11 +125,17 @@ class Comparison:
             "unet_minus_fcn": self.differences(),
         }
 
-    def shortened(self) -> str:
+    def changed(self) -> str:
         """Return a sentence on what differs from the paper's experiment; '' for nothing."""
         lacking = [loss for loss in LOSSES if loss not in self.losses]
-        changed = [*self.protocol.changed(), *([f"without the losses {', '.join(lacking)}"] if lacking else [])]
-        return f"shortened: {', '.join(changed)}" if changed else ""
+        more = [loss for loss in self.losses if loss not in LOSSES]
+        changed = self.protocol.changed()
+        changed += [f"without the losses {', '.join(lacking)}"] if lacking else []
+        changed += [f"with the losses {', '.join(more)}"] if more else []
+        held = len(self.held_out)
+        changed += [f"scored on {held} images instead of {HELD_OUT}"] if held != HELD_OUT else []
+        how = "shortened" if self.protocol.is_shorter or lacking else "changed"
+        return f"{how}: {', '.join(changed)}" if changed else ""
 
     def differences(self) -> dict[str, dict[str, Any]]:
         """Return by how much U-Net is better than the CNN for each loss, with 95 % intervals over images."""
@@ -182,9 +188,9 @@ def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
     images = read_folder(request.dataset, MaskKey.of(LEGEND))
     aside = request.hold_out
     if not aside:
-        if len(images) < 8:
+        if len(images) <= HELD_OUT:
             raise UsageError(f"{request.dataset}: has {len(images)} images, expected at least 8: seven are held out")
-        chosen = np.random.default_rng(request.protocol.seed).permutation(len(images))[:7]
+        chosen = np.random.default_rng(request.protocol.seed).permutation(len(images))[:HELD_OUT]
         aside = tuple(sorted(images[i].name for i in chosen))
     told = split(images, aside, "none", 0)
     pixels = np.concatenate([image.pixels.reshape(3, -1)[:, ::17] for image in told.learned], axis=1)

@@ -61,7 +61,7 @@ def remarks(comparison: Comparison) -> list[str]:
         "As in the paper, whole images are held out, but parts of one tile are neighbours: what was learned from lies "
         "next to what is scored. Whole tiles as --hold-out are the honest test."
     )
-    return [one for one in (ran, meant, leaky, comparison.shortened()) if one]
+    return [one for one in (ran, meant, leaky, comparison.changed()) if one]
 
 
 def to_html(comparison: Comparison) -> str:

@@ -18,6 +18,9 @@ UNLABELED = "unlabeled"
 LEGEND = Legend((*DEFAULT_LEGEND, MapClass(6, UNLABELED, None, "#9B9B9B", "#9B9B9B")))
 """The paper's six outputs."""
 
+HELD_OUT = 7
+"""Images to score on."""
+
 KINDS = {"unet": "U-Net", "fcn": "CNN"}
 """Networks, and what the paper calls them. Its CNN is not described; ours is the same encoder without skips."""
 LOSSES = ("ce", "focal", "iou")
@@ -44,7 +47,7 @@ not say."""
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """The paper's numbers, and how far a run is shortened."""
+    """The paper's numbers, and what a run changes of them."""
 
     epochs: int = 100
     width: int = 16
@@ -84,6 +87,12 @@ class Protocol:
     def chips(self) -> ChipPlan:
         """Return how patches are cut: anywhere, as they are."""
         return ChipPlan(self.size, self.batch, self.seed, zoom=0.0, lay=False, color=0.0)
+
+    @property
+    def is_shorter(self) -> bool:
+        """Whether any of its runs is less than the paper's."""
+        paper = Protocol()
+        return self.epochs < paper.epochs or self.patches < paper.patches or self.width < paper.width
 
     def changed(self) -> list[str]:
         """Return what differs from the paper; its width is the one we took, since it states none."""

@@ -149,9 +149,11 @@ class Confusion:
         matrix = [["reference \\ predicted", *order, "nodata"]]
         for name, row in zip(order, self.counts.tolist(), strict=True):
             matrix.append([name, *(f"{count:,}" for count in row)])
+        partly = self.not_ruled_out + int(self._wrongly_found().sum())
+        of = f"{self.counts.sum() + partly:,} pixels" + (f", {partly:,} of them partly known" if partly else "")
         summary = [
             f"mean IoU        {shown(found['mean_iou'])}",
-            f"pixel accuracy  {shown(found['pixel_accuracy'])}  of {self.counts.sum():,} pixels",
+            f"pixel accuracy  {shown(found['pixel_accuracy'])}  of {of}",
         ]
         return "\n".join([*aligned(scores), "", *summary, "", *aligned(matrix)])
 
