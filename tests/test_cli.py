@@ -573,3 +573,26 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     assert (request.chips.size, request.chips.batch, request.chips.seed, request.chips.color) == (64, 2, 4, 0.5)
     assert '"stage": "train", "done": 2, "total": 2, "unit": "step"' in told
     assert "accuracy 0.500, mean IoU 0.250" in told
+
+
+MEMORY = """
+import sys
+import geoseg.cli.memory as memory
+
+def mapped():
+    return int(open("/proc/self/statm").read().split()[0]) * 4096
+
+getattr(memory, sys.argv[1])()
+block = bytearray(20_000_000)
+before = mapped()
+del block
+print(before - mapped() > 15_000_000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="is about glibc")
+@pytest.mark.parametrize(("how", "given_back"), [("steady_memory", "True"), ("kept_memory", "False")])
+def test_memory_is_given_back_or_kept(how, given_back):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    ran = subprocess.run([sys.executable, "-c", MEMORY, how], capture_output=True, text=True, check=True, env=env)
+    assert ran.stdout.strip() == given_back

@@ -86,8 +86,8 @@ def command(scenes: tuple[str, ...], progress: str, as_json: bool, dry_run: bool
     from geoseg.batch.plan import planned
     from geoseg.batch.run import Watch, batch
     from geoseg.cli.batch_request import batch_request_from
+    from geoseg.cli.memory import steady_memory
     from geoseg.cli.progress import message, progress_on
-    from geoseg.cli.steady_memory import steady_memory
     from geoseg.errors import BatchError
 
     steady_memory()

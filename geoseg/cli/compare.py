@@ -44,12 +44,14 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     $ geoseg compare dubai --out comparison
     $ geoseg compare dubai --out quick --epochs 5 --width 8
     """  # noqa: D301
+    from geoseg.cli.memory import kept_memory
     from geoseg.cli.progress import progress_on
     from geoseg.learn.compare import CompareRequest, compare
     from geoseg.learn.compare_page import to_html, to_text
     from geoseg.learn.journal import put
     from geoseg.learn.paper import Protocol
 
+    kept_memory()
     protocol = Protocol(flags["epochs"], flags["width"], flags["patches"], seed=flags["seed"])
     losses = tuple(name.strip() for name in flags["losses"].split(","))
     request = CompareRequest(

@@ -41,9 +41,9 @@ def command(layers: tuple[Path, ...], progress: str, as_json: bool, **given: Any
     $ geoseg merge west.gpkg east.gpkg --out both.gpkg
     $ geoseg merge tiles/*.gpkg --out city.gpkg --tolerance-m 0.05
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
+    from geoseg.cli.memory import steady_memory
     from geoseg.cli.progress import progress_on
     from geoseg.cli.results import print_json, tell_layers
-    from geoseg.cli.steady_memory import steady_memory
     from geoseg.pipeline.merge import MergeRequest, merge
 
     steady_memory()

@@ -40,10 +40,10 @@ def command(scene: str, progress: str, as_json: bool, **given: Any) -> None:
 
     if given["allow_network"]:
         gdal_guard.allow_network()
+    from geoseg.cli.memory import steady_memory
     from geoseg.cli.progress import message, progress_on
     from geoseg.cli.results import print_json, tell_layers
     from geoseg.cli.segment_request import request_from
-    from geoseg.cli.steady_memory import steady_memory
     from geoseg.pipeline.segment import segment
 
     steady_memory()

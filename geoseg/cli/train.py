@@ -74,10 +74,12 @@ def command(
     $ geoseg train --scene a.tif --labels a.gpkg --init default --resolution 0.3 --steps 900 --out mine.safetensors
     $ geoseg train --scene tiles --labels houses.geojson --class-name building --out houses.safetensors
     """  # noqa: D301
+    from geoseg.cli.memory import kept_memory
     from geoseg.cli.progress import message, progress_on
     from geoseg.learn.fit import FitRequest, fit
     from geoseg.model.network import doubling
 
+    kept_memory()
     check_network(init, flags)
     request = FitRequest(
         material=material_of(dataset, flags),

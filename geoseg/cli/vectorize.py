@@ -47,9 +47,9 @@ def command(classes_tif: Path, progress: str, as_json: bool, **given: Any) -> No
     $ geoseg vectorize classes.tif --out classes.gpkg
     $ geoseg vectorize landcover.tif --out trees.geojson --classes tree --min-area-m2 20 --simplify-px 0
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its line breaks
+    from geoseg.cli.memory import steady_memory
     from geoseg.cli.progress import progress_on
     from geoseg.cli.results import print_json, tell_layers
-    from geoseg.cli.steady_memory import steady_memory
     from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 
     steady_memory()
