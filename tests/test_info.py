@@ -135,6 +135,10 @@ def test_a_model(tmp_path):
         mean=(1.0,) * 3, std=(1.0,) * 3, resolution_m=1.0, legend=DEFAULT_LEGEND, receptive_radius=0,
         domain=Domain((0.5, 2.0), ((0.0, 255.0),) * 3, "Nowhere."), license="CC0-1.0",
         scores=[{"split": "tile 2", "mean_iou": 0.5}],
+        training={
+            "data": [{"name": "town", "images": 3, "held_out": []}, {"name": "hills"}], "steps": 7,
+            "before": {"data": [{"name": "sea"}], "recipe": {"steps": 900}},
+        },
     )  # fmt: skip
     weights = {name: np.ones(shape, np.float32) for name, shape in spec.tensor_shapes().items()}
     save_model(tmp_path / "tiny.safetensors", card, weights)
@@ -143,6 +147,10 @@ def test_a_model(tmp_path):
     text = as_text(found)
     assert "1 building, 2 road" in text
     assert "mean_iou 0.500" in text
+    said = [line.split(maxsplit=2)[1:] for line in text.splitlines() if line.startswith("trained")]
+    assert said == [
+        ["data", "name town, images 3"], ["data", "name hills"], ["steps", "7"], ["before", "data (name sea), ..."],
+    ]  # fmt: skip
     json.dumps(found, allow_nan=False)
 
 

@@ -236,10 +236,21 @@ def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "domain", card["domain"]["text"]
     yield "licence", card["license"]
     for key, value in card["training"].items():
-        yield f"trained: {key}"[:_LABEL], value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for entry in value if isinstance(value, list) else [value]:
+            yield f"trained: {key}"[:_LABEL], _flat(entry)
     for score in card["scores"]:
         numbers = (f"{key} {value:.3f}" for key, value in score.items() if isinstance(value, float))
         yield "scored on", f"{score.get('split', 'images not named')}: {', '.join(numbers)}"
+
+
+def _flat(value: Any) -> str:
+    """Return what a value says at first sight; what lies deeper is for ``--json``."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return f"({'; '.join(map(_flat, value))})"
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    shallow = (f"{name} {_flat(one)}" for name, one in value.items() if not isinstance(one, dict) and one != [])
+    return ", ".join([*shallow, *(["..."] if any(isinstance(one, dict) for one in value.values()) else [])])
 
 
 def _short(crs: str) -> str:
