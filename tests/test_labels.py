@@ -143,6 +143,9 @@ def test_masks_of_black_and_white(tmp_path, shape):
         (2, "background", None),
     ]
     np.testing.assert_array_equal(found.learned[0].labels, np.where(truth, 1, 2))
+    file.write_text(f"255,Buildings{colored}\n")
+    with pytest.raises(InputError, match="name the rest with --legend, as in 0,background"):
+        gathered(Material(tmp_path, legend_file=file, how="none"), None, print)
 
 
 def test_a_legend_of_masks_joins_values_of_one_name_and_knows_what_is_none(tmp_path):

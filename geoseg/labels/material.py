@@ -181,11 +181,11 @@ def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material)
         said[np.unique(image.labels)] = True
     sets = {tuple(row) for row in key.allowed()[said] if not row.all()}
     names = ", ".join(wanted.names)
-    if not sets:
+    if not sets and len(key.legend) > 1:
         raise InputError(
             f"{names}: not one labelled pixel is left, so there is nothing to learn; hold out less, or give more labels"
         )
-    if len(sets) == 1:
+    if len(sets) < 2:
         raise InputError(
             f"{names}: all labels say the same, so there is nothing to tell apart; name the rest with --legend, "
             "as in 0,background, or give footprints as --scene with --labels"
