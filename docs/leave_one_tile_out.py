@@ -38,6 +38,7 @@ from geoseg.model.file import load_model, save_model
 from geoseg.model.network import doubling
 from geoseg.pipeline.answers import ModelRun
 from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
+from geoseg.pipeline.scored_data import ScoredData
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 DEMO_SCENES = 120
@@ -82,7 +83,7 @@ def main() -> None:
         scored = given.out / f"scored {tile}.safetensors"
         mild = float(np.exp(np.mean(np.log(others))))
         save_model(scored, replace(model.card, temperature=round(mild, 4)), model.weights)
-        report = evaluate_model(ModelRequest(ModelRun(str(scored)), given.data / "dubai", (tile,)))
+        report = evaluate_model(ModelRequest(ModelRun(str(scored)), ScoredData(given.data / "dubai"), (tile,)))
         folds[tile] = report.to_json() | {"temperature": mild, "best_temperature": temperatures[tile]}
         (given.out / "folds.json").write_text(json.dumps(folds, indent=1))
     print(table(folds, dubai))

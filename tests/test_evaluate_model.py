@@ -3,21 +3,27 @@
 import json
 from dataclasses import replace
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
 from PIL import Image
+from rasterio.features import rasterize
+from rasterio.transform import from_origin
+from shapely import box
+from shapely.affinity import translate
 
 from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
-from geoseg.model.learned import Scored, learned_from
+from geoseg.model.learned import ImageNames, learned_from
 from geoseg.pipeline.answers import ModelRun, answer
-from geoseg.pipeline.evaluate_model import ModelRequest, chosen, evaluate_model
+from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
 from geoseg.pipeline.evaluation import WantedScores
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
+from geoseg.pipeline.scored_data import ScoredData, ScoredImage, chosen
 from geoseg.pipeline.segment import segment
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -44,7 +50,7 @@ def dataset(tmp_path_factory):
 
 def request(dataset, model, *, only=(), classes=None, eightfold=False, **wanted):
     run = ModelRun(str(model), RunsOn("cpu", "fp32", 1), eightfold)
-    return ModelRequest(run, dataset, only, classes, WantedScores(**wanted))
+    return ModelRequest(run, ScoredData(dataset), only, classes, WantedScores(**wanted))
 
 
 @pytest.mark.parametrize("eightfold", [False, True])
@@ -104,8 +110,8 @@ def test_counts_of_images_add_up(dataset, tiny_model_path):
 
 
 def test_images_are_chosen_by_name_or_tile(dataset):
-    images = read_folder(dataset)
-    names = [image.name for image in chosen(images, ("Tile 2", "Tile 1/a"), dataset)]
+    images = [ScoredImage(image, None, frozenset()) for image in read_folder(dataset)]
+    names = [one.image.name for one in chosen(images, ("Tile 2", "Tile 1/a"), dataset)]
     assert names == ["Tile 1/a", "Tile 2/c"]
     assert chosen(images, (), dataset) == images
     with pytest.raises(UsageError, match=r"--only: .* no image or tile 'Tile 7'; it has Tile 1, Tile 2.*'Tile 1/a'"):
@@ -126,7 +132,7 @@ def test_images_are_chosen_by_name_or_tile(dataset):
 )
 def test_scores_of_images_that_were_learned_from_are_called_that(tiny_model, training, known):
     card = replace(tiny_model.card, training=training)
-    told = learned_from(card, [Scored(name, name.split("/")[0], frozenset({"town", "b.tif"})) for name in SIZES])
+    told = learned_from(card, [ImageNames(name, name.split("/")[0], frozenset({"town", "b.tif"})) for name in SIZES])
     assert (f"trained on town, perhaps on {known} of the 3 images" in told) if known else not told
 
 
@@ -134,7 +140,7 @@ def test_images_of_other_sources_are_not_called_learned_from(tiny_model):
     """A folder was learned from; its files are scored one by one, and a scene of another folder beside them."""
     card = replace(tiny_model.card, training={"data": [{"name": "tiles", "held_out": ["b"]}, {"name": "d.tif"}]})
     sources = {"a": {"a.tif", "tiles"}, "b": {"b.tif", "tiles"}, "c": {"c.tif", "others"}, "d": {"d.tif", "others"}}
-    images = [Scored(name, name, frozenset(known)) for name, known in sources.items()]
+    images = [ImageNames(name, name, frozenset(known)) for name, known in sources.items()]
     assert "trained on tiles, d.tif, perhaps on 2 of the 4 images" in learned_from(card, images)
     assert not learned_from(card, images[1:3])
 
@@ -197,17 +203,67 @@ def test_the_page_shows_the_worst_places_with_imagery(tmp_path, dataset, tiny_mo
     assert CliRunner().invoke(command, [*arguments, "--overwrite"]).exit_code == 0
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_scenes_are_scored_on_their_own_pixels_as_segment_answers_them(tmp_path, tiny_model_path, write_scene, dtype):
+    """Half a metre for a model of one: resampled for the model, and compared with rasterio's burning of the labels."""
+    coarse = np.random.default_rng(3).integers(0, 255, (3, 8, 10))
+    pixels = (np.kron(coarse, np.ones((1, 16, 16), int)) * (1 if dtype == "uint8" else 40)).astype(dtype)
+    (tmp_path / "scenes").mkdir()
+    for name, left in (("a", 0), ("b", 5000)):
+        place = from_origin(330_000 + left, 2_780_000, 0.5, 0.5)
+        write_scene(tmp_path / f"scenes/{name}.tif", pixels, transform=place)
+    with rasterio.open(tmp_path / "scenes/a.tif") as scene:
+        grid = {"out_shape": scene.shape, "transform": scene.transform}
+    boxes = [box(0, 0, 30, 25), box(40, 30, 80, 64), box(31, 0, 80, 20), box(0, 60, 3, 64)]
+    boxes = [translate(one, 330_000, 2_780_000 - 64) for one in boxes]
+    names = ["Building", "buildings", "road", "road"]
+    labels = tmp_path / "labels.gpkg"
+    geopandas.GeoDataFrame({"kind": names}, geometry=boxes, crs="EPSG:32640").to_file(labels)
+    truth = rasterize(zip(boxes, [1, 1, 2, 2], strict=True), **grid)
+    output = OutputRequest(raster=tmp_path / "c.tif")
+    segment(SegmentRequest(tmp_path / "scenes/a.tif", output, str(tiny_model_path), runs_on=RunsOn("cpu", "fp32", 1)))
+    with rasterio.open(output.raster) as file:
+        found = file.read(1)
+    page = tmp_path / "page.html"
+    arguments = [
+        "--model",
+        str(tiny_model_path),
+        "--scene",
+        str(tmp_path / "scenes"),
+        "--labels",
+        str(labels),
+        "--json",
+    ]
+    arguments += ["--class-field", "kind", "--precision", "fp32", "--threads", "1", "--report", str(page)]
+    shown = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    said = json.loads(shown.stdout)
+    assert said["confusion_rows"] == ["building", "road", "other"]
+    expected = [
+        [np.count_nonzero((truth == row) & match) for match in (found == 1, found == 2, found > 2, found == 0)]
+        for row in (1, 2, 0)
+    ]
+    assert said["confusion"] == expected
+    assert [image["name"] for image in said["images"]] == ["a"]
+    assert "b.tif: no label lies on it" in shown.stderr
+    assert page.read_text("utf-8").count("data:image/png;base64,") > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "give two maps to compare"),
         (["a.tif"], "give two maps to compare, PREDICTED and REFERENCE, or --model MODEL and DATA; 1 were given"),
         (["--model", "default"], "scored on one folder"),
-        (["--model", "default", "a", "b"], "scored on one folder of labelled images, DATA; 2 were given"),
+        (["--model", "default", "a", "b"], "scored on one folder of labelled images, DATA, or on --scene; 2 were given"),
         (["a.tif", "b.tif", "--tta"], "--tta is about a model; give it with --model"),
         (["a.tif", "b.tif", "--hold-out", "x"], "--only is about a model"),
         (["a.tif", "b.tif", "--legend", "x"], "--legend is about a model"),
-        (["--model", "default", "a", "--scene", "s.tif"], "--scene is about two maps; leave it out beside --model"),
+        (["--model", "default", "a", "--scene", "s.tif"], "one folder of labelled images, DATA, or on --scene; 1 were"),
+        (["--model", "default", "--scene", "s.tif"], "--scene and --labels go together"),
+        (["--model", "default", "--scene", "s.tif", "--labels", "a.gpkg", "--legend", "x"], "names the masks of DATA"),
+        (["--model", "default", "a", "--class-name", "building"], "--class-name is about --labels of scenes"),
+        (["a.tif", "b.tif", "--labels", "x"], "--labels is about a model"),
+        (["a.tif", "b.tif", "--scene", "s.tif", "--scene", "t.tif"], "one image for the pictures of two maps"),
         (["a.tif", "b.tif", "--tolerance-px", "1", "--tolerance-m", "1"], "say the same"),
         (["a.tif", "b.tif", "--tolerance-px", "-1"], "range"),
     ],

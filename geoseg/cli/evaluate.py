@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 
-_ABOUT_MAPS = ("class_field", "resolution", "confidence", "scene")
-_ABOUT_MODELS = ("only", "legend", "device", "precision", "threads", "tta")
+_ABOUT_MAPS = ("resolution", "confidence")
+_ABOUT_MODELS = ("labels", "class_name", "only", "legend", "device", "precision", "threads", "tta")
 
 
 @click.command("evaluate")
-@click.argument("paths", type=_FILE, nargs=-1, metavar="PREDICTED REFERENCE | --model MODEL DATA")
-@click.option("--model", metavar="FILE|default|dubai", help="Score this model on DATA, a folder of labelled images.")
+@click.argument("paths", type=_FILE, nargs=-1, metavar="PREDICTED REFERENCE | --model MODEL [DATA]")
+@click.option(
+    "--model",
+    metavar="FILE|default|dubai",
+    help="Score this model on DATA, a folder of labelled images, or on --scene.",
+)
 @click.option(
     "--classes",
     metavar="all|LIST",
@@ -57,14 +61,28 @@ _ABOUT_MODELS = ("only", "legend", "device", "precision", "threads", "tta")
 )
 @click.option("--report", type=_FILE, metavar="FILE", help="HTML page to write, with all scores and the worst places.")
 @click.option("--worst", type=click.IntRange(0, 200), default=8, show_default=True, help="Places shown in the report.")
-@click.option("--scene", type=_FILE, help="Image of the same ground, for the pictures of the report.")
+@click.option(
+    "--scene",
+    "scenes",
+    type=_FILE,
+    multiple=True,
+    help="Image of the same ground, for the pictures of the report. With --model: an image, or a folder of them, to "
+    "score it on; repeat.",
+)
+@click.option(
+    "--labels",
+    type=_FILE,
+    multiple=True,
+    help="Polygons or class raster of the scenes, any CRS: one for all, or one for each --scene in order.",
+)
+@click.option("--class-name", metavar="NAME", help="Class of all polygons of --labels.")
 @click.option(
     "--only",
     "--hold-out",
     "only",
     metavar="NAME",
     multiple=True,
-    help="Tile of DATA, or image such as 'Tile 1/image_part_003', to score; repeat for more.  [default: all]",
+    help="Tile of DATA, image such as 'Tile 1/image_part_003', or scene, to score; repeat for more.  [default: all]",
 )
 @click.option("--legend", type=_FILE, help="Names of DATA's masks, as for geoseg train.")
 @click.option("--tta", is_flag=True, help="Average over windows laid in all eight ways, as segment --tta does.")
@@ -92,15 +110,16 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
     A map is a class raster or a vector file (.gpkg, .geojson, .fgb, .parquet), of any CRS. Classes that only
     one of them has, and ground without a polygon, count as the class 'other', which has no score. A model is
     scored as users meet it: whole images, blended windows, native resolution. DATA is laid out as for geoseg
-    train.
+    train, and so are --scene and --labels: ground that labels leave within their extent is 'background'.
 
     \b
     $ geoseg evaluate classes.gpkg reference.gpkg
     $ geoseg evaluate classes.tif reference.tif --confidence conf.tif --scene scene.tif --report page.html
     $ geoseg evaluate classes.gpkg osm.gpkg --class-field kind --classes buildings,roads --objects
     $ geoseg evaluate --model mine.safetensors dubai --only "Tile 2" --report page.html
+    $ geoseg evaluate --model mine.safetensors --scene tiles --labels osm.gpkg --class-name building
     """  # noqa: D301
-    _check(paths, given["model"])
+    _check(paths, given)
     from geoseg.cli.progress import message, progress_on
     from geoseg.cli.results import print_json
 
@@ -109,7 +128,7 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
         if given["model"] is None:
             report = _of_maps(paths[0], paths[1], given, wanted, meter.at)
         else:
-            report = _of_model(paths[0], given, wanted, meter.at)
+            report = _of_model(paths, given, wanted, meter.at)
     for warning in report.warnings:
         message(progress, warning)
     if wanted.report is not None:
@@ -123,19 +142,34 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
         click.echo(report.to_text())
 
 
-def _check(paths: tuple[Path, ...], model: str | None) -> None:
+def _check(paths: tuple[Path, ...], given: Mapping[str, Any]) -> None:
     """Refuse what does not go together; raises click.UsageError."""
+    model, scenes = given["model"], given["scenes"]
     named = f"; {len(paths)} were given" if paths else ""
     if model is None and len(paths) != 2:
         raise click.UsageError(f"give two maps to compare, PREDICTED and REFERENCE, or --model MODEL and DATA{named}")
-    if model is not None and len(paths) != 1:
-        raise click.UsageError(f"--model is scored on one folder of labelled images, DATA{named}")
+    if model is None and len(scenes) > 1:
+        raise click.UsageError("--scene: one image for the pictures of two maps; more go with --model")
+    if model is not None and len(paths) != (0 if scenes else 1):
+        raise click.UsageError(f"--model is scored on one folder of labelled images, DATA, or on --scene{named}")
+    if model is not None and bool(scenes) != bool(given["labels"]):
+        raise click.UsageError("--scene and --labels go together: images, and what lies where on them")
+    if model is not None and (said := _of_the_other(scenes)):
+        raise click.UsageError(said)
     foreign = _ABOUT_MODELS if model is None else _ABOUT_MAPS
     for name in foreign:
         if was_said(name):
             flag = "--" + name.replace("_", "-")
             other = "a model; give it with --model" if model is None else "two maps; leave it out beside --model"
             raise click.UsageError(f"{flag} is about {other}")
+
+
+def _of_the_other(scenes: tuple[Path, ...]) -> str:
+    """Return why a flag about one kind of labelled data does not go with the other; '' where none was given."""
+    if scenes:
+        return "--legend names the masks of DATA; --labels of scenes name their classes themselves" * was_said("legend")
+    said = [name for name in ("class_field", "class_name") if was_said(name)]
+    return f"--{said[0].replace('_', '-')} is about --labels of scenes, or two maps" if said else ""
 
 
 def _wanted(given: Mapping[str, Any]) -> WantedScores:
@@ -163,15 +197,23 @@ def _of_maps(
     from geoseg.pipeline.two_maps import MapsRequest
 
     maps = MapsRequest(predicted, reference, given["classes"], given["class_field"], given["resolution"])
-    return evaluate(EvaluateRequest(maps, given["confidence"], given["scene"], wanted), tell)
+    return evaluate(EvaluateRequest(maps, given["confidence"], next(iter(given["scenes"]), None), wanted), tell)
 
 
-def _of_model(dataset: Path, given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
+def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
     from geoseg.inference.network import RunsOn
+    from geoseg.labels.scenes import ClassField, paired
     from geoseg.pipeline.answers import ModelRun
     from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
+    from geoseg.pipeline.scored_data import ScoredData
 
     precision = None if given["precision"] == "auto" else given["precision"]
     run = ModelRun(given["model"], RunsOn(given["device"], precision, given["threads"]), given["tta"])
-    request = ModelRequest(run, dataset, given["only"], given["classes"], wanted, given["legend"])
+    data = ScoredData(
+        next(iter(paths), None),
+        legend_file=given["legend"],
+        scenes=tuple(paired(given["scenes"], given["labels"])) if given["scenes"] else (),
+        class_field=ClassField(given["class_field"], given["class_name"]),
+    )
+    request = ModelRequest(run, data, given["only"], given["classes"], wanted)
     return evaluate_model(request, tell)

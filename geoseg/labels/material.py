@@ -16,7 +16,7 @@ from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
 from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
 from geoseg.labels.split import How, split
-from geoseg.model.learned import Scored
+from geoseg.model.learned import ImageNames
 from geoseg.scene.read_request import ReadRequest, alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
@@ -81,7 +81,7 @@ class Gathered:
     """How they were told apart; '' where nothing is held out."""
     resolution_m: float | None
     """Ground pixel of the images; None where nothing says it."""
-    aside: tuple[Scored, ...]
+    aside: tuple[ImageNames, ...]
     """The images held out, before those of touching tiles became one."""
 
 
@@ -133,13 +133,13 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     return Gathered(key, learned, held_out, told.text, resolution, tuple(_scored(told.held_out, in_order, wanted)))
 
 
-def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Material) -> Iterator[Scored]:
+def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Material) -> Iterator[ImageNames]:
     """Yield what images may be called in the card of a model that learned from them."""
-    folders: set[Path] = set() if wanted.dataset is None else {wanted.dataset.resolve()}
+    folder = frozenset() if wanted.dataset is None else frozenset({wanted.dataset.resolve().name})
     for image in held_out:
-        files = {tile.path.resolve() for tile in tiles if image.source == SCENES and tile.image.group == image.group}
-        places = {place for file in files for place in (file, file.parent)} or folders
-        yield Scored(image.name, image.group, frozenset(place.name for place in places))
+        same = [tile for tile in tiles if tile.image is image]
+        same = same or [tile for tile in tiles if image.source == SCENES and tile.image.group == image.group]
+        yield ImageNames(image.name, image.group, frozenset().union(*(tile.sources for tile in same)) or folder)
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:

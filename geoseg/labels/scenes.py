@@ -67,6 +67,12 @@ class PlacedImage:
     known: NDArray[np.bool_]
     """Shape (height, width): valid pixels within the extent of the labels."""
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """What a card may call it: the names of its file and of the folder that it lies in."""
+        file = self.path.resolve()
+        return frozenset({file.name, file.parent.name})
+
 
 def read_scenes(
     pairs: Sequence[ScenePair], read: ReadRequest, field: ClassField, tell: Callable[[str], None]

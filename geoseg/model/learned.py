@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
 
 
-class Scored(NamedTuple):
+class ImageNames(NamedTuple):
     """An image that is scored, by every name that a card may have for it."""
 
     name: str
@@ -19,12 +19,12 @@ class Scored(NamedTuple):
     """Names of its file and of the folders that it may have been given by."""
 
 
-def learned_from(card: ModelCard, images: Sequence[Scored]) -> str:
+def learned_from(card: ModelCard, images: Sequence[ImageNames]) -> str:
     """Return a sentence if the card says that the model was trained on sources of these images; '' if not.
 
     What the card names as held out, by name or group, is not counted.
     """
-    known: set[Scored] = set()
+    known: set[ImageNames] = set()
     sources: dict[str, None] = {}
     for data in _sources(card.training):
         source, aside = str(data.get("name")), data.get("held_out") or []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +19,12 @@ from geoseg.pipeline.warm import Warm
 from geoseg.vocabulary import ClassRows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from geoseg.model.file import Model
     from geoseg.vocabulary import Grid
 
+_WANTED = OutputRequest(raster=Path("classes.tif"))  # says what is wanted; nothing is written
 _SOMEWHERE = "EPSG:32631", 500_000, 5_000_000
 """Images of a data set need not say where they lie; their pixels are taken for those of the model."""
 
@@ -74,17 +74,35 @@ def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, fo
     scene = folder / "image.tif"
     _write(scene, pixels, model.card.resolution_m)
     reading = SceneRequest({"bands": tuple(range(1, len(pixels) + 1)), "nodata": "none"}, resolution="native")
-    output = OutputRequest(raster=folder / "classes.tif")  # says what is wanted; nothing is written
-    request = SegmentRequest(scene, output, run.model, reading, runs_on=run.runs_on, eightfold=run.eightfold)
     try:
-        with opened(scene, reading, model.card) as image:
-            plan = make_plan(request, image, model.card)
-            classifier = Classifier.of(request, plan, model, Warm())
-            strips = image.iter_rows(plan.windows.row_spans, plan.windows.col_span)
-            _, classes = classifier.classes(strips, lambda _rows: None, lambda _windows: None)
-            rows = _joined(list(classes))
+        return _answer(scene, reading, run, model)
     finally:
         scene.unlink()
+
+
+def answer_scene(scene: Path, run: ModelRun, model: Model) -> Answer:
+    """Return what ``segment --raster --confidence`` would write for a scene, on the scene's own pixels.
+
+    Args:
+        scene: a georeferenced image.
+        run: how.
+        model: the model that ``run`` names.
+
+    Raises:
+        InputError: the scene cannot be read, or is too coarse for the model.
+        UsageError, ModelError: as for :func:`answer`.
+    """
+    return _answer(scene, SceneRequest(), run, model)
+
+
+def _answer(scene: Path, reading: SceneRequest, run: ModelRun, model: Model) -> Answer:
+    request = SegmentRequest(scene, _WANTED, run.model, reading, runs_on=run.runs_on, eightfold=run.eightfold)
+    with opened(scene, reading, model.card) as image:
+        plan = make_plan(request, image, model.card)
+        classifier = Classifier.of(request, plan, model, Warm())
+        strips = image.iter_rows(plan.windows.row_spans, plan.windows.col_span)
+        _, classes = classifier.classes(strips, lambda _rows: None, lambda _windows: None)
+        rows = _joined(list(classes))
     network = classifier.network
     return Answer(plan.scene.grid, rows, network.device, network.precision, plan.windows.blend)
 

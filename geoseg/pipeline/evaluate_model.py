@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.errors import UsageError
-from geoseg.labels.folders import read_folder
-from geoseg.labels.mask_key import DUBAI, MaskKey
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
-from geoseg.model.learned import Scored, learned_from
-from geoseg.pipeline.answers import Answer, ModelRun, answer
+from geoseg.model.learned import ImageNames, learned_from
+from geoseg.pipeline.answers import Answer, ModelRun, answer, answer_scene
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
+from geoseg.pipeline.scored_data import ScoredData, chosen, read_scored
+from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows
 from geoseg.scores.confusion import Confusion
@@ -27,7 +26,7 @@ from geoseg.scores.objects import match_objects
 from geoseg.scores.same_classes import MapNames, SharedClasses, Synonyms, match_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from geoseg.labels.labelled import LabelledImage
     from geoseg.model.file import Model
@@ -42,15 +41,12 @@ class ModelRequest:
     """One run of ``evaluate`` on a model."""
 
     run: ModelRun
-    dataset: Path
-    """Folder of labelled images."""
+    data: ScoredData
     only: tuple[str, ...] = ()
     """Names of images and groups to score; all of them if none is named."""
     classes: str | None = None
     """Comma list of classes to score, ``all`` for those of model or labels; None for those of both."""
     wanted: WantedScores = field(default_factory=WantedScores)
-    legend_file: Path | None = None
-    """Names and colours of the dataset's masks; None for those of the Dubai data set."""
 
 
 def evaluate_model(
@@ -58,13 +54,16 @@ def evaluate_model(
 ) -> EvaluateReport:
     """Score a model on labelled images as ``segment`` answers them: blended, whole, at native resolution.
 
+    Images of a folder are taken to have the model's pixels. Scenes are resampled to these where theirs differ, and
+    scored on their own.
+
     Args:
         request: what to score.
         tell: called with images done, images in all, and pixels done.
 
     Raises:
         UsageError: no image has a name that was asked for.
-        InputError: the folder is no data set, or has other bands or classes than the model.
+        InputError: labels or images cannot be read, or have other bands or classes than the model.
         ModelError: the model cannot be used.
     """
     wanted = request.wanted
@@ -72,45 +71,30 @@ def evaluate_model(
         check_target(wanted.report, overwrite=wanted.overwrite, inputs=[model_path(request.run.model)])
     notes: list[str] = []
     model = load_model(request.run.model)
-    masks = DUBAI if request.legend_file is None else MaskKey.read(request.legend_file)
-    images = read_folder(request.dataset, masks, notes.append)
-    images = chosen(images, request.only, request.dataset)
-    shared = _shared_classes(request, model, masks.legend, notes)
-    source = frozenset({request.dataset.resolve().name})
-    if learned := learned_from(model.card, [Scored(image.name, image.group, source) for image in images]):
+    legend, found = read_scored(request.data, model.card, notes.append)
+    found = chosen(found, request.only, request.data.text)
+    shared = _shared_classes(request, model, legend, notes)
+    if learned := learned_from(model.card, [ImageNames(one.image.name, one.image.group, one.sources) for one in found]):
         notes.append(learned)
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:
-        for done, image in enumerate(images, 1):
-            answered = answer(image.pixels, image.name, request.run, model, Path(folder))
-            tally.add(image, answered, model.card.resolution_m)
+        for done, (image, scene, _) in enumerate(found, 1):
+            answered = (
+                answer(image.pixels, image.name, request.run, model, Path(folder))
+                if scene is None
+                else answer_scene(scene, request.run, model)
+            )
+            tally.add(image, answered)
             pixels += image.labels.size
-            tell(done, len(images), pixels)
+            tell(done, len(found), pixels)
     ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
     scored = {
         "model": {"name": model.card.name, "sha256": model.card.tensors_sha256},
-        "dataset": str(request.dataset),
+        "dataset": request.data.text,
     }
     report = EvaluateReport(scored, tally.confusion, wanted, warnings=tuple(notes), also=ran)
     return tally.into(report)
-
-
-def chosen(images: Sequence[LabelledImage], only: tuple[str, ...], folder: Path) -> list[LabelledImage]:
-    """Return the images that are named, themselves or by their group; all of them for no names.
-
-    Raises:
-        UsageError: a name is nobody's.
-    """
-    known = {image.name for image in images} | {image.group for image in images}
-    unknown = [name for name in only if name not in known]
-    if unknown:
-        some = ", ".join(sorted({image.group for image in images})[:12])
-        raise UsageError(
-            f"--only: {folder} has no image or tile {', '.join(map(repr, unknown))}; it has {some}, and in them images "
-            f"such as {images[0].name!r}"
-        )
-    return [image for image in images if not only or image.name in only or image.group in only]
 
 
 def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: list[str]) -> SharedClasses:
@@ -120,7 +104,7 @@ def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: 
         MapNames(name, names, frozenset(names.values()), numbered=True)
         for name, names in (
             (request.run.model, {entry.value: synonyms.canonical(entry.name) for entry in model.card.legend}),
-            (str(request.dataset), {entry.value: synonyms.canonical(entry.name) for entry in legend}),
+            (request.data.text, {entry.value: synonyms.canonical(entry.name) for entry in legend}),
         )
     ]
     nothing = np.zeros((_CODES, _CODES), np.int64)
@@ -142,7 +126,7 @@ class _Tally:
         self._images: list[ImageScore] = []
         self._places: list[Place] = []
 
-    def add(self, image: LabelledImage, answered: Answer, pixel_m: float) -> None:
+    def add(self, image: LabelledImage, answered: Answer) -> None:
         """Add the answer to an image."""
         rows = ComparedRows(
             0,
@@ -153,7 +137,7 @@ class _Tally:
         of_image = Confusion.empty(self.confusion.legend, self.confusion.bucket).add(rows.predicted, rows.reference)
         self.confusion = replace(self.confusion, counts=self.confusion.counts + of_image.counts)
         self._images.append(ImageScore(image.name, image.group, of_image))
-        gathered = Gathering(self.confusion.scored, self._wanted, image.labels.shape, (pixel_m, pixel_m))
+        gathered = Gathering(self.confusion.scored, self._wanted, image.labels.shape, ground_pixel_m(answered.grid))
         gathered.add(rows)
         self._calibration += gathered.calibration
         boundary = gathered.boundary()
