@@ -19,7 +19,8 @@ import rasterio
 from naip_marks import SCORED, drawn, marks
 
 from geoseg.labels.mosaic import clusters, in_line
-from geoseg.labels.scenes import ClassField, ScenePair, read_scenes
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.pipeline.request import OutputRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
 from geoseg.report.pictures import class_picture, side_by_side

@@ -31,7 +31,8 @@ from geoseg.labels.labelled import DEMO, LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.material import Gathered, Material
 from geoseg.labels.mosaic import in_line, joined
-from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, read_scenes
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import PlacedImage, ScenePair, read_scenes
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on

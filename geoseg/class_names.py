@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 import re
 import unicodedata
 from dataclasses import replace
@@ -12,11 +13,14 @@ from geoseg.errors import UsageError
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
 _NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
-_UNLABELLED = {"nodata", "no data", "unlabelled", "unlabeled", "unclassified", "unknown", "ignore", "ignored", "void"}
+_UNLABELLED = {
+    "nodata", "no data", "unlabelled", "unlabeled", "not labelled", "not labeled", "unclassified", "unknown", "ignore",
+    "ignored", "void",
+}  # fmt: skip
 _SYNONYMS = {
     "house": "building",
     "houses": "building",
@@ -53,12 +57,39 @@ def made_color(value: int) -> str:
 
 def is_background(name: str) -> bool:
     """Return whether a name says that a class is what no other class is."""
-    return name.strip(" _-").casefold() in _NO_LAYER
+    return plain_name(name) in _NO_LAYER
 
 
 def is_unlabelled(name: str) -> bool:
     """Return whether a name says that nobody told what is there."""
-    return name.strip(" _-").casefold() in _UNLABELLED
+    return plain_name(name) in _UNLABELLED
+
+
+def plain_name(name: str) -> str:
+    """Return what a name is compared by: lower case, with single blanks for underscores, hyphens and blanks."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def told_apart(entry: MapClass, others: Iterable[MapClass], number: int | None = None) -> MapClass:
+    """Return a class whose name and layer are none of others'.
+
+    Layers may not differ by case alone: tables and files do not.
+
+    Args:
+        entry: the class.
+        others: those before it.
+        number: what it is called by then, as in ``class_7``; None for its value.
+    """
+    others = list(others)
+    names = {other.name for other in others}
+    layers = {other.layer.casefold() for other in others if other.layer is not None}
+    spare = (f"class_{entry.value if number is None else number}" + f"_{n}" * (n > 0) for n in itertools.count())
+    if entry.name in names:
+        free = next(name for name in spare if name not in names | layers)
+        return replace(entry, name=free, layer=None if entry.layer is None else free)
+    if entry.layer is None or entry.layer.casefold() not in layers:
+        return entry
+    return replace(entry, layer=next(layer for layer in spare if layer not in layers))
 
 
 def legend_of_names(names: Sequence[str], colors: Sequence[str | None] | None = None) -> Legend:
@@ -84,7 +115,7 @@ def legend_of_names(names: Sequence[str], colors: Sequence[str | None] | None = 
 
 def _named(value: int, name: str, color: str | None) -> MapClass:
     if is_background(name):
-        return MapClass(value, name.strip(" _-").casefold(), None, color or _GREY, _GREY)
+        return MapClass(value, plain_name(name), None, color or _GREY, _GREY)
     entry = foreign_class(value, name, color)
     known = _SYNONYMS.get(name.strip().casefold())
     twin = next((other for other in DEFAULT_LEGEND if other.name == known), None)

@@ -149,7 +149,7 @@ def test_a_model(tmp_path):
     assert "mean_iou 0.500" in text
     said = [line.split(maxsplit=2)[1:] for line in text.splitlines() if line.startswith("trained")]
     assert said == [
-        ["data", "name town, images 3"], ["data", "name hills"], ["steps", "7"], ["before", "data (name sea), ..."],
+        ["data", "name town; images 3"], ["data", "name hills"], ["steps", "7"], ["before", "data (name sea); ..."],
     ]  # fmt: skip
     json.dumps(found, allow_nan=False)
 

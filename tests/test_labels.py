@@ -20,7 +20,8 @@ from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.mosaic import clusters, in_line, joined
-from geoseg.labels.scenes import ClassField, ScenePair, paired, read_scenes
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import ScenePair, paired, read_scenes
 from geoseg.labels.split import LEAKY, split
 from geoseg.model.file import load_card
 from geoseg.scene.read_request import ReadRequest
@@ -150,7 +151,7 @@ def test_masks_of_black_and_white(tmp_path, shape):
 
 def test_a_legend_of_masks_joins_values_of_one_name_and_knows_what_is_none(tmp_path):
     file = tmp_path / "legend.csv"
-    file.write_text("1,building\n2,house\n3,Building\n4,ignore\n7,bare soil\n8,bare  soil\n9,bare-soil\n0,Void\n")
+    file.write_text("1,building\n2,house\n3,Buildings\n4,ignore\n7,bare soil\n8,Bare_Soil\n9,bare.soil\n0,No_Data\n")
     mask = np.array([[0, 1, 2, 3, 4, 7, 8, 9] * 2], np.uint8).repeat(4, 0)
     write(tmp_path / "images/a.png", noise(mask.shape), "PNG")
     write(tmp_path / "masks/a.tif", mask[None], nodata=8)
@@ -160,11 +161,65 @@ def test_a_legend_of_masks_joins_values_of_one_name_and_knows_what_is_none(tmp_p
         (1, "building", "buildings"),
         (2, "house", "house"),
         (7, "bare soil", "bare_soil"),
-        (9, "bare-soil", "bare-soil"),
+        (9, "bare.soil", "class_9"),
     ]
-    file.write_text("0,ignore\n255,unlabelled\n")
-    with pytest.raises(InputError, match="names no class, only what is unlabelled"):
-        MaskKey.read(file)
+    for text, words in (
+        ("0,ignore\n255,unlabelled\n", "names no class, only what is unlabelled"),
+        ("1,building,#FF0000\n2,road,#ff0000\n", "two classes the colour #FF0000"),
+        ("".join(f"{value},zone {value}\n" for value in range(256)), "more than 254 classes"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match=words):
+            MaskKey.read(file)
+
+
+def test_what_a_mask_shows_through_or_calls_nodata_teaches_nothing(tmp_path):
+    truth = np.array([[1, 1, 2, 2, 1, 2]], np.uint8).repeat(8, 0)
+    opaque = np.array([[1, 1, 1, 0, 0, 1]], np.uint8).repeat(8, 0) * 255
+    file = tmp_path / "legend.csv"
+    file.write_text("0,background\n255,building\n")
+    grey = ((truth == 1) * 255).astype(np.uint8)
+    write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
+    for bands in ([grey] * 3, [grey]):
+        write(tmp_path / "masks/a.png", np.stack([*bands, opaque]), "PNG")
+        (image,) = read_folder(tmp_path, MaskKey.read(file))
+        np.testing.assert_array_equal(image.labels, np.where(opaque, truth, 0))
+    (tmp_path / "masks/a.png").unlink()
+    for nodata, dtype in ((2, "uint8"), (np.nan, "float32")):  # 2 is a road, unless the file says that it is nothing
+        lost = np.where(truth == 2, nodata, truth).astype(dtype)
+        write(tmp_path / "masks/a.tif", lost[None], nodata=nodata)
+        (image,) = read_folder(tmp_path)
+        np.testing.assert_array_equal(image.labels, np.where(truth == 2, 0, truth))
+    write(tmp_path / "masks/a.tif", np.stack([truth.astype(np.uint16)] * 3))
+    with pytest.raises(InputError, match="3 bands of uint16, expected colours in uint8"):
+        read_folder(tmp_path)
+
+
+def test_a_legend_of_few_colours(tmp_path):
+    """Names alone: the usual colours are known. A colour for some: values count wherever a mask has any."""
+    truth = classes((20, 20), most=2)
+    file = tmp_path / "legend.csv"
+    file.write_text("1,building\n2,road\n")
+    write(tmp_path / "images/a.png", noise(truth.shape), "PNG")
+    write(tmp_path / "masks/a.png", colored(truth), "PNG")
+    (image,) = read_folder(tmp_path, MaskKey.read(file))
+    np.testing.assert_array_equal(image.labels, truth)
+    file.write_text("0,background\n255,building,#FFFFFF\n")
+    white = ((truth == 1) * 255).astype(np.uint8)
+    for mask, palette in ((np.stack([white] * 3), None), (white[None], {0: (0, 0, 0, 255), 255: (255, 255, 255, 255)})):
+        write(tmp_path / "masks/a.png", mask, "PNG", palette=palette)
+        (image,) = read_folder(tmp_path, MaskKey.read(file))
+        np.testing.assert_array_equal(image.labels, truth)
+
+
+def test_ground_that_polygons_call_ignored_teaches_nothing(tmp_path):
+    scene, labels = write_scene(tmp_path / "scene.tif"), tmp_path / "labels.gpkg"
+    frame = geopandas.GeoDataFrame({"class": ["building", "ignore", "road"]}, geometry=HOUSES[:3], crs=UTM)
+    frame.to_file(labels)
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print)
+    assert [entry.name for entry in found.key.legend] == ["building", "road", "background"]
+    ignored = rasterize([HOUSES[1]], found.learned[0].labels.shape, transform=rasterio.open(scene).transform) > 0
+    assert (found.learned[0].labels[ignored] == 0).all()
 
 
 def test_somebodys_legend_goes_before_names_in_the_mask(tmp_path):
@@ -371,6 +426,7 @@ def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(tmp_path
     assert len(gathered(Material(scenes=(pair,), how="none"), None, print).learned) == 1
     with pytest.raises(InputError, match=r"7.68e\+04 pixels at 0.25 m"):
         gathered(Material(scenes=(pair,), resolution_m=0.25, how="none"), None, print)
+    monkeypatch.setattr("geoseg.labels.scenes.open_scene", lambda *_: pytest.fail("was read"))
     with pytest.raises(InputError, match="fewer scenes"):
         gathered(Material(scenes=(pair, pair), how="none"), None, print)
 
@@ -393,6 +449,9 @@ def test_what_no_label_lies_on_is_not_measured(tmp_path, monkeypatch, polygons):
     found = gathered(wanted, None, notes.append)
     assert [image.name for image in found.learned] == ["a"]
     assert sum("no label lies on it" in note for note in notes) == 2
+    write(tmp_path / "tiles/fine.tif", noise((40, 40)), crs=UTM, transform=Affine(0.1, 0, x + 9000, 0, -0.1, y))
+    found = gathered(Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), how="none"), None, notes.append)
+    assert found.resolution_m == pytest.approx(1, rel=2e-3)  # UTM's scale
 
 
 def test_scenes_and_labels_go_together():

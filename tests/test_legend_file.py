@@ -6,7 +6,7 @@ import pytest
 
 from geoseg.errors import InputError
 from geoseg.layers.legend_file import read_legend_file
-from geoseg.vocabulary import DEFAULT_LEGEND
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 BUILDING = DEFAULT_LEGEND.by_value(1)
 
@@ -44,6 +44,15 @@ def test_a_name_for_nodata_makes_no_class(tmp_path):
     """Where 0 is not among the values found, it is nodata, and what the file calls it does not matter."""
     found = read_legend_file(written(tmp_path, "0,unknown\n1,road\n4,water\n"), [1, 2])
     assert {value: entry.name for value, entry in found.items()} == {1: "road", 2: "class_2", 4: "water"}
+
+
+def test_values_of_one_name_are_one_class(tmp_path):
+    found = read_legend_file(written(tmp_path, "3,class_7\n4,Orchard\n5,orchard\n9,or_chard\n"), [3, 4, 5, 7, 9])
+    assert found[4] is found[5]
+    assert (found[3].name, found[3].layer) == ("class_7", "class_7")
+    assert (found[7].name, found[7].layer) == ("class_7_1", "class_7_1")
+    Legend(tuple(dict.fromkeys(found.values())))
+    assert found[9].name == "or_chard"
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,8 @@ def _of_maps(
 
 def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
     from geoseg.inference.network import RunsOn
-    from geoseg.labels.scenes import ClassField, paired
+    from geoseg.labels.scene_labels import ClassField
+    from geoseg.labels.scenes import paired
     from geoseg.pipeline.answers import ModelRun
     from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
     from geoseg.pipeline.scored_data import ScoredData

@@ -53,7 +53,7 @@ _MATERIAL = (
     click.option(
         "--legend",
         type=_PATH,
-        help="Names of the dataset's masks: lines of value,name[,#RRGGBB], or JSON; 0,background say.",
+        help="Names of the dataset's masks: lines of value,name[,#RRGGBB], or JSON, such as 0,background.",
     ),
     click.option(
         "--resolution",
@@ -172,7 +172,8 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     """Return what to learn from; raises UsageError."""
     from geoseg.errors import UsageError
     from geoseg.labels.material import Material
-    from geoseg.labels.scenes import ClassField, paired
+    from geoseg.labels.scene_labels import ClassField
+    from geoseg.labels.scenes import paired
     from geoseg.scene.bands import parse_bands
     from geoseg.scene.stretch import parse_stretch
     from geoseg.scene.validity import parse_nodata

@@ -32,8 +32,8 @@ def kept_memory() -> None:
 
 
 def _set(variable: str, parameter: int, value: int) -> None:
-    """Set a parameter, unless the user did by its environment variable."""
-    if not sys.platform.startswith("linux") or variable in os.environ:
+    """Set a parameter, unless the user did by an environment variable."""
+    if not sys.platform.startswith("linux") or variable in os.environ or "GLIBC_TUNABLES" in os.environ:
         return
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(parameter, value)

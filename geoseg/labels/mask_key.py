@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geoseg.class_names import foreign_class, is_background, is_unlabelled
+from geoseg.class_names import foreign_class, is_background, is_unlabelled, plain_name, told_apart
 from geoseg.errors import InputError
 from geoseg.layers.legend_file import NamedValue, read_named_values
 from geoseg.vocabulary import DEFAULT_LEGEND, NO_CONFIDENCE, NODATA, Legend, MapClass
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-UNLABELLED_COLORS = ("#9B9B9B", "#000000")
-"""Colours of no class: the Dubai masks' *Unlabeled*, and their undocumented black."""
+_UNLABELLED_COLORS = ("#9B9B9B", "#000000")
+"""The Dubai masks' *Unlabeled*, and their undocumented black."""
 
 _GREY = "#808080"
 
@@ -30,9 +31,9 @@ class MaskKey:
     colors: Mapping[int, int]
     """Legend value of each colour, red, green and blue as one number; 0 for those that are unlabelled."""
     is_colored: bool = True
-    """Whether colours were chosen for the classes; else a grey picture of three bands tells them by value."""
+    """Whether every class has a colour; else palettes and grey pictures of three bands tell classes by value."""
     is_told: bool = False
-    """Whether somebody said what the values are; else names that a mask has for its own values go before these."""
+    """Whether somebody said what the values are; else names and nodata that a mask itself has go before them."""
 
     @classmethod
     def of(cls, legend: Legend) -> MaskKey:
@@ -45,25 +46,25 @@ class MaskKey:
         """Return the key that a legend file gives.
 
         Values of one name are of one class. Names such as ``unlabelled`` or ``ignore`` are no class. A class keeps its
-        value where a legend can have it, so not 0 or 255. Value 0 is a class where the file names it as one.
+        value where a legend can have it, so not 0 or 255. Value 0 is a class where the file names it as one. Where the
+        file has no colours, those of the default legend's classes are known.
 
         Raises:
-            InputError: as :func:`geoseg.layers.legend_file.read_named_values`, or nothing is left to tell apart.
+            InputError: as :func:`geoseg.layers.legend_file.read_named_values`, or two classes have one colour, or
+                there is no class, or more of them than a legend can have.
         """
         told = read_named_values(path)
-        classes = _classes([one for one in told if not is_unlabelled(one.name)])
-        if not classes:
-            raise InputError(f"{path}: names no class, only what is unlabelled; expected lines such as 1,building")
-        of_name = {name: entry.value for name, entry in classes.items()}
-        meaning = {one: of_name.get(_plain(one.name), NODATA) for one in told}
-        entries = sorted(dict.fromkeys(classes.values()), key=lambda entry: entry.value)
-        return cls(
-            Legend(tuple(entries)),
-            {NODATA: NODATA} | {one.value: value for one, value in meaning.items()},
-            _unlabelled() | {packed(one.color): value for one, value in meaning.items() if one.color},
-            is_colored=any(one.color for one in told),
-            is_told=True,
-        )
+        named = [one for one in told if not is_unlabelled(one.name)]
+        classes = _classes(path, named)
+        value_of = {one.value: classes[plain_name(one.name)].value if one in named else NODATA for one in told}
+        colored = {(packed(one.color), value_of[one.value]) for one in told if one.color}
+        twice = [color for color, count in Counter(color for color, _ in colored).items() if count > 1]
+        if twice:
+            raise InputError(f"{path}: gives two classes the colour #{twice[0]:06X}; expected one each")
+        colors = dict(colored) or {packed(entry.color): entry.value for entry in classes.values() if _is_usual(entry)}
+        legend = Legend(tuple(sorted(set(classes.values()), key=lambda entry: entry.value)))
+        is_colored = all(one.color for one in named)
+        return cls(legend, {NODATA: NODATA} | value_of, _unlabelled() | colors, is_colored, is_told=True)
 
 
 def packed(color: str) -> int:
@@ -72,30 +73,35 @@ def packed(color: str) -> int:
 
 
 def _unlabelled() -> dict[int, int]:
-    return dict.fromkeys(map(packed, UNLABELLED_COLORS), NODATA)
+    return dict.fromkeys(map(packed, _UNLABELLED_COLORS), NODATA)
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
+def _is_usual(entry: MapClass) -> bool:
+    return any(entry.name == usual.name for usual in DEFAULT_LEGEND)
 
 
-def _classes(told: Sequence[NamedValue]) -> dict[str, MapClass]:
-    """Return a class for each name; those that must have another value than theirs get the smallest free ones."""
-    taken = {one.value for one in told}
+def _classes(path: Path, named: Sequence[NamedValue]) -> dict[str, MapClass]:
+    """Return a class for each plain name; those that cannot keep their value get the smallest free ones."""
+    if not named:
+        raise InputError(f"{path}: names no class, only what is unlabelled; expected lines such as 1,building")
+    taken = {one.value for one in named}
     free = iter(value for value in range(1, NO_CONFIDENCE) if value not in taken)
     classes: dict[str, MapClass] = {}
-    for one in sorted(told, key=lambda one: is_background(one.name)):  # background comes last, as everywhere
-        entry = _class(one.value if NODATA < one.value < NO_CONFIDENCE else next(free), one)
-        twin = next((other for other in classes.values() if other.name == entry.name), None)
-        if any(entry.layer == other.layer is not None for other in classes.values()):
-            entry = replace(entry, layer=f"class_{entry.value}")
-        classes.setdefault(_plain(one.name), twin or entry)
+    for one in sorted(named, key=lambda one: is_background(one.name)):  # background comes last, as everywhere
+        if plain_name(one.name) in classes:
+            continue
+        value = one.value if NODATA < one.value < NO_CONFIDENCE else next(free, None)
+        if value is None:
+            raise InputError(f"{path}: names more than {NO_CONFIDENCE - 1} classes; expected those of a mask")
+        entry = _class(value, one)
+        twin = next((other for other in classes.values() if other.name == entry.name), None)  # building and Buildings
+        classes[plain_name(one.name)] = twin or told_apart(entry, classes.values())
     return classes
 
 
 def _class(value: int, told: NamedValue) -> MapClass:
     if is_background(told.name):
-        return MapClass(value, _plain(told.name), None, told.color or _GREY, _GREY)
+        return MapClass(value, plain_name(told.name), None, told.color or _GREY, _GREY)
     return foreign_class(value, told.name, told.color)
 
 

@@ -39,6 +39,7 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
     with open_raster(mask) as opened:
         colors = _colors(opened, key)
         labels = _by_value(opened, key) if colors is None else _by_color(colors, key)
+        labels[~_opaque(opened)] = NODATA
     known = labels != _UNKNOWN
     what = "values" if colors is None else "colours"
     strange = f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
@@ -49,15 +50,21 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
     return np.where(known, labels, np.uint8(NODATA))
 
 
+def _opaque(mask: DatasetReader) -> NDArray[np.bool_]:
+    """Return which pixels are not wholly transparent."""
+    alphas = [i for i, color in enumerate(mask.colorinterp, 1) if color == ColorInterp.alpha]
+    return np.asarray(mask.read(alphas[0]) > 0) if alphas else np.ones(mask.shape, bool)
+
+
 def _colors(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8] | None:
     """Return the colours (3, h, w) of a mask that tells classes by colour; None where it does so by value."""
     if mask.count >= 3:
-        colors = np.asarray(mask.read((1, 2, 3)), np.uint8)
-        if mask.count > 3 and mask.colorinterp[3] == ColorInterp.alpha:
-            colors[:, mask.read(4) == 0] = 0  # as unlabelled as black
+        if set(mask.dtypes[:3]) != {"uint8"}:
+            raise InputError(f"{mask.name}: has {mask.count} bands of {mask.dtypes[0]}, expected colours in uint8")
+        colors = np.asarray(mask.read((1, 2, 3)))
         is_grey = (colors[0] == colors[1]).all() and (colors[0] == colors[2]).all()
         return None if is_grey and not key.is_colored else colors
-    if mask.colorinterp[0] != ColorInterp.palette:
+    if mask.colorinterp[0] != ColorInterp.palette or not key.is_colored:
         return None
     table, band = _palette(mask), np.asarray(mask.read(1))
     used = {_packed(table[value]) for value in np.unique(band)}
@@ -85,8 +92,7 @@ def _by_color(colors: NDArray[np.uint8], key: MaskKey) -> NDArray[np.uint8]:
 def _by_value(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8]:
     """Return the legend values of a mask's first band; 255 for unknown ones.
 
-    Names that a mask has for its own values go before the key's, unless somebody told these. Its nodata value is
-    unlabelled, unless the key has it.
+    Names and nodata that a mask itself has go before the key's values, unless somebody told these.
     """
     values: NDArray[Any] = np.asarray(mask.read(1))
     inside = (values >= 0) & (values <= 255) & (values == np.rint(values))
@@ -99,7 +105,8 @@ def _by_value(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8]:
     table[list(meaning)] = list(meaning.values())
     labels = np.where(inside, table[codes], np.uint8(_UNKNOWN))
     if mask.nodata is not None:
-        labels[(values == mask.nodata) & (labels == _UNKNOWN)] = NODATA
+        lost = np.isnan(values) if np.isnan(mask.nodata) else values == mask.nodata
+        labels[lost & (labels == _UNKNOWN) if key.is_told else lost] = NODATA
     return labels
 
 

@@ -14,7 +14,8 @@ from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.mosaic import clusters, in_line, joined, unseen
-from geoseg.labels.scenes import ClassField, PlacedImage, ScenePair, finest_pixel, read_scenes
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import PlacedImage, ScenePair, found_scenes
 from geoseg.labels.split import How, split
 from geoseg.model.learned import ImageNames
 from geoseg.scene.read_request import ReadRequest, alike
@@ -109,7 +110,10 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     placed: list[PlacedImage] = []
     resolution = _resolution(wanted, init, note)
     if wanted.scenes:
-        found = read_scenes(wanted.scenes, _reading(wanted, init, resolution), wanted.class_field, note)
+        src_crs = wanted.scene_options.get("src_crs")
+        with found_scenes(wanted.scenes, src_crs, wanted.class_field, note) as scenes:
+            resolution = resolution or scenes.finest_pixel_m
+            found = scenes.read(_reading(wanted, init, resolution))
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
         lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
         key, placed = lesson.key, lesson.images
@@ -137,16 +141,15 @@ def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Mat
     """Yield what images may be called in the card of a model that learned from them."""
     folder = frozenset() if wanted.dataset is None else frozenset({wanted.dataset.resolve().name})
     for image in held_out:
-        same = [tile for tile in tiles if tile.image is image]
-        same = same or [tile for tile in tiles if image.source == SCENES and tile.image.group == image.group]
+        whole = image.name.partition(" (")[0]  # of a part, as the split names it
+        same = [tile for tile in tiles if image.source == SCENES and tile.image.name in (image.name, whole)]
         yield ImageNames(image.name, image.group, frozenset().union(*(tile.sources for tile in same)) or folder)
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:
     """Return the ground pixel to learn at, in metres; None where nothing says it.
 
-    A folder's images are learned from as they are; scenes are resampled, without a word on it to the pixel of the
-    finest one.
+    A folder's images are learned from as they are; scenes are resampled.
     """
     own = None if wanted.dataset is None else ground_pixel_of(wanted.dataset)
     said, begun = wanted.resolution_m, init.resolution_m if init else None
@@ -167,7 +170,7 @@ def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], 
             f"--resolution: the images of {wanted.dataset} do not say their ground pixel, and scenes have to be "
             "resampled to it; give it in metres"
         )
-    return said or own or begun or finest_pixel(wanted.scenes, wanted.scene_options.get("src_crs"))
+    return said or own or begun
 
 
 def _numbered(legend: Legend) -> dict[int, str]:
@@ -183,7 +186,8 @@ def _check_labels(learned: list[LabelledImage], key: LabelKey, wanted: Material)
     names = ", ".join(wanted.names)
     if not sets and len(key.legend) > 1:
         raise InputError(
-            f"{names}: not one labelled pixel is left, so there is nothing to learn; hold out less, or give more labels"
+            f"{names}: not one labelled pixel is left, so there is nothing to learn; hold out less, give more "
+            "labels, or name what the masks hold with --legend"
         )
     if len(sets) < 2:
         raise InputError(

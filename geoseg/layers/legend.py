@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import rasterio.shutil
 
-from geoseg.class_names import foreign_class
+from geoseg.class_names import foreign_class, plain_name, told_apart
 from geoseg.errors import InputError
 from geoseg.vocabulary import Legend, MapClass
 
@@ -49,7 +49,7 @@ def read_legend(raster: DatasetReader, values: Iterable[int]) -> dict[int, MapCl
     """
     classes = _own_classes(raster)
     names, colors = ({}, {}) if classes else (_category_names(raster), _colors(raster))
-    return completed(raster.name, classes, names, colors, values)
+    return completed(raster.name, classes, names, colors, values, join=True)
 
 
 def completed(
@@ -58,25 +58,38 @@ def completed(
     names: Mapping[int, str],
     colors: Mapping[int, str],
     values: Iterable[int],
+    *,
+    join: bool = False,
 ) -> dict[int, MapClass]:
     """Return classes with one more for each value that has none yet, from names and colours where there are such.
 
-    Values of one name are of one class.
+    Args:
+        source: is to blame in messages.
+        classes: those that there are, by value; more are added.
+        names: of other values.
+        colors: of other values, ``#RRGGBB``.
+        values: all that need a class.
+        join: whether values of one name are of one class; else the later one is ``class_<value>``.
 
     Raises:
-        InputError: more than 254 classes; ``source`` is to blame.
+        InputError: more than 254 classes.
     """
+    first: dict[str, int] = {}
     foreign = sorted(set(values) - set(classes))
     free = iter(value for value in _USABLE if value not in classes and value not in foreign)
     for value in foreign:
+        same = first.setdefault(plain_name(names[value]), value) if join and value in names else value
+        if same != value:
+            classes[value] = classes[same]
+            continue
         legal = value if value in _USABLE else next(free, None)
         if legal is None:
             raise InputError(f"{source}: more than {len(_USABLE)} different values; expected a class raster")
         entry = foreign_class(legal, names.get(value) or f"class_{value}", colors.get(value))
-        twin = next((other for other in classes.values() if other.name == entry.name), None)
-        if any(entry.layer == other.layer is not None for other in classes.values()):
-            entry = replace(entry, layer=f"class_{value}")
-        classes[value] = twin or entry
+        if join and value in names and (twin := next((o for o in classes.values() if o.name == entry.name), None)):
+            classes[value] = twin  # building and Buildings
+            continue
+        classes[value] = told_apart(entry, classes.values(), value)
     return classes
 
 

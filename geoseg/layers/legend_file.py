@@ -47,7 +47,7 @@ def read_legend_file(path: Path, values: Iterable[int]) -> dict[int, MapClass]:
     colors = {one.value: one.color for one in told if one.color}
     found = set(values)
     named = set(names) if 0 in found else set(names) - {0}  # a name for 0 alone is one for nodata, not a class
-    return completed(str(path), {}, names, colors, found | named)
+    return completed(str(path), {}, names, colors, found | named, join=True)
 
 
 def read_named_values(path: Path) -> list[NamedValue]:

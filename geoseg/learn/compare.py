@@ -189,7 +189,7 @@ def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
     aside = request.hold_out
     if not aside:
         if len(images) <= HELD_OUT:
-            raise UsageError(f"{request.dataset}: has {len(images)} images, expected at least 8: seven are held out")
+            raise UsageError(f"{request.dataset}: has {len(images)} images, expected more: {HELD_OUT} are held out")
         chosen = np.random.default_rng(request.protocol.seed).permutation(len(images))[:HELD_OUT]
         aside = tuple(sorted(images[i].name for i in chosen))
     told = split(images, aside, "none", 0)

@@ -27,8 +27,9 @@ def learned_from(card: ModelCard, images: Sequence[ImageNames]) -> str:
     known: set[ImageNames] = set()
     sources: dict[str, None] = {}
     for data in _sources(card.training):
-        source, aside = str(data.get("name")), data.get("held_out") or []
-        here = {image for image in images if source in image.sources and not {image.name, image.group} & set(aside)}
+        source, said = str(data.get("name")), data.get("held_out")
+        aside = {name for name in said if isinstance(name, str)} if isinstance(said, list) else set()
+        here = {image for image in images if source in image.sources and not {image.name, image.group} & aside}
         known |= here
         if here:
             sources[source] = None

@@ -91,12 +91,25 @@ def _place(dataset: DatasetReader) -> dict[str, Any]:
     try:
         grid = grid_of(dataset)
     except InputError:
-        return {"crs": None, "transform": None, "bounds": None, "ground_pixel_m": None}
+        return _unplaced(dataset)
     return {
         "crs": short_name(grid.crs),
         "transform": list(grid.transform)[:6],
         "bounds": list(bounds_of(grid.transform, *grid.shape)),
         "ground_pixel_m": list(ground_pixel_m(grid)),
+    }
+
+
+def _unplaced(dataset: DatasetReader) -> dict[str, Any]:
+    """Return what a scene says about a place that is none: it tells what went wrong."""
+    from geoseg.scene.georeference import bounds_of, short_name
+
+    transform = None if dataset.transform.is_identity else dataset.transform
+    return {
+        "crs": short_name(dataset.crs.to_wkt()) if dataset.crs else None,
+        "transform": transform and list(transform)[:6],
+        "bounds": transform and list(bounds_of(transform, *dataset.shape)),
+        "ground_pixel_m": None,
     }
 
 
@@ -200,6 +213,7 @@ def _scene_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "CRS", _short(found["crs"]) if found["crs"] else "unknown"
     if found["bounds"]:
         yield "bounds", ", ".join(f"{value:.10g}" for value in found["bounds"])
+    if found["ground_pixel_m"]:
         yield "ground pixel", "{1:.4g} x {0:.4g} m".format(*found["ground_pixel_m"])
     if found["bands_used"]:
         yield "read as", f"bands {','.join(map(str, found['bands_used']))}, stretch {found['stretch']}"
@@ -236,7 +250,7 @@ def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "domain", card["domain"]["text"]
     yield "licence", card["license"]
     for key, value in card["training"].items():
-        for entry in value if isinstance(value, list) else [value]:
+        for entry in value if _holds_objects(value) else [value]:
             yield f"trained: {key}"[:_LABEL], _flat(entry)
     for score in card["scores"]:
         numbers = (f"{key} {value:.3f}" for key, value in score.items() if isinstance(value, float))
@@ -245,12 +259,16 @@ def _model_lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _flat(value: Any) -> str:
     """Return what a value says at first sight; what lies deeper is for ``--json``."""
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+    if _holds_objects(value):
         return f"({'; '.join(map(_flat, value))})"
     if not isinstance(value, dict):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     shallow = (f"{name} {_flat(one)}" for name, one in value.items() if not isinstance(one, dict) and one != [])
-    return ", ".join([*shallow, *(["..."] if any(isinstance(one, dict) for one in value.values()) else [])])
+    return "; ".join([*shallow, *(["..."] if any(isinstance(one, dict) for one in value.values()) else [])])
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
 
 
 def _short(crs: str) -> str:

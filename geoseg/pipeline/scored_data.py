@@ -11,7 +11,8 @@ from geoseg.errors import UsageError
 from geoseg.labels.classes import taught
 from geoseg.labels.folders import read_folder
 from geoseg.labels.mask_key import DUBAI, MaskKey
-from geoseg.labels.scenes import ClassField, ScenePair, read_scenes
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.scene.read_request import ReadRequest
 
 if TYPE_CHECKING:

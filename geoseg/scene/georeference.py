@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _PRJ_BYTES = 2**16
-_MOST_LON, _MOST_LAT = 800.0, 100.0  # twice round in gons; a pole in gons
+_MOST_LON = 720.0  # degrees: twice round
 
 
 def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
@@ -39,16 +39,17 @@ def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
     if not crs:
         raise InputError(f"{name}: has pixel coordinates but no CRS, expected both; say which with --src-crs EPSG:n")
     if crs.is_geographic:
-        _check_degrees(name, *(transform @ (dataset.width / 2, dataset.height / 2)))
+        _check_degrees(name, crs, *(transform @ (dataset.width / 2, dataset.height / 2)))
     return Grid(_wkt2(crs), transform, dataset.height, dataset.width)
 
 
-def _check_degrees(name: str, lon: float, lat: float) -> None:
-    """Raise InputError for what can be no longitude and latitude, in degrees or gons."""
-    if abs(lon) > _MOST_LON or abs(lat) > _MOST_LAT:
+def _check_degrees(name: str, crs: CRS, lon: float, lat: float) -> None:
+    """Raise InputError for what can be no longitude and latitude, in the units of the CRS."""
+    _, radians = crs.units_factor
+    if math.degrees(abs(lon) * radians) > _MOST_LON or math.degrees(abs(lat) * radians) > 90:
         raise InputError(
             f"{name}: its middle lies at {lon:.10g}, {lat:.10g}, which is no longitude and latitude, and its CRS is "
-            "geographic; say which CRS it has with --src-crs EPSG:n"
+            "geographic; say which CRS it has with --src-crs EPSG:n, or swap its axes if they are"
         )
 
 

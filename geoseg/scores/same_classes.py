@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.class_names import is_background
 from geoseg.errors import InputError, UsageError
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
@@ -203,7 +204,7 @@ def _listed(names: Iterable[str]) -> str:
 def _legend(names: list[str]) -> Legend:
     """Return a legend with colours and smallest areas of the default one, and made-up colours for other names."""
     known = {entry.name: (entry.color, entry.style, entry.min_area_m2) for entry in DEFAULT_LEGEND}
-    known[BUCKET] = _GREY, _GREY, 0.0
+    known |= {name: (_GREY, _GREY, 0.0) for name in names if name == BUCKET or is_background(name)}
     made = ((_hue(i), _hue(i), 0.0) for i in range(len(names)))
     traits = [known.get(name) or next(made) for name in names]
     return Legend(

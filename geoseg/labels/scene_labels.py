@@ -1,0 +1,149 @@
+"""Somebody's labels of scenes, polygons of any CRS or a class raster, burned onto a scene's pixels."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import shapely
+from rasterio.features import rasterize
+
+from geoseg.class_names import is_unlabelled
+from geoseg.errors import InputError
+from geoseg.scene.open import open_raster
+from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
+from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
+from geoseg.scores.same_classes import Synonyms
+from geoseg.vocabulary import NODATA, Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoseg.scores.common_ground import Outline
+
+_CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassField:
+    """How polygons tell their class."""
+
+    name: str = "class"
+    """Text field that names it; layers without that field go by their own name."""
+    one_class: str | None = None
+    """The class of all polygons, whatever they and their layers are called."""
+
+
+class Burned(NamedTuple):
+    """Labels on a grid."""
+
+    codes: NDArray[np.uint8]
+    """Shape (height, width)."""
+    names: Mapping[int, str]
+    """Class name by code; code 0, unless it is named, is ground within the labels' extent without a class."""
+    known: NDArray[np.bool_]
+    """Shape (height, width): pixels within the extent of the labels, but for those that these call unlabelled."""
+
+
+class SceneLabels(Protocol):
+    """Labels that can be asked for any grid."""
+
+    @property
+    def outline(self) -> Outline:
+        """The box of ground that they cover."""
+        ...
+
+    def onto(self, grid: Grid) -> Burned:
+        """Burn them onto a grid."""
+        ...
+
+
+@contextmanager
+def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) -> Iterator[SceneLabels]:
+    """Open labels.
+
+    Args:
+        path: polygons or a class raster.
+        field: how polygons tell their class.
+        tell: called with sentences on what was repaired.
+
+    Raises:
+        InputError: the file cannot be used, or holds no polygons.
+    """
+    if path.suffix.lower() in _CONVERTIBLE:
+        raise InputError(
+            f"{path}: is no kind of file that labels are read from, expected one of "
+            f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr labels.gpkg {path.name}"
+        )
+    if path.suffix.lower() not in VECTOR_ENDINGS:
+        with open_raster(path) as dataset:
+            yield _RasterLabels(RasterMap(str(path), dataset))
+        return
+    polygons = _named(path, field)
+    for note in polygons.notes:
+        tell(note)
+    burning = PolygonMap(str(path), polygons, Synonyms.of(()).canonical)
+    if burning.outline is None:
+        raise InputError(f"{path}: has no polygons, expected labels to learn from; choose another file")
+    yield _PolygonLabels(burning, burning.outline)
+
+
+@dataclass(frozen=True, slots=True)
+class _PolygonLabels:
+    polygons: PolygonMap
+    outline: Outline
+
+    def onto(self, grid: Grid) -> Burned:
+        with self.polygons.onto(grid) as rows:
+            codes = rows(grid.whole).astype(np.uint8)
+        unlabelled = [code for code, name in self.polygons.names.items() if is_unlabelled(name)]
+        names = {code: name for code, name in self.polygons.names.items() if code not in unlabelled}
+        return Burned(codes, names, _inside(covered(self.outline, grid), grid) & ~np.isin(codes, unlabelled))
+
+
+@dataclass(frozen=True, slots=True)
+class _RasterLabels:
+    raster: RasterMap
+
+    @property
+    def outline(self) -> Outline:
+        return self.raster.outline
+
+    def onto(self, grid: Grid) -> Burned:
+        with self.raster.onto(grid) as rows:
+            codes = rows(grid.whole)
+        known, classes = codes != NOTHING, self.raster.classes
+        canonical = Synonyms.of(classes.values()).canonical
+        names = {
+            int(value): canonical(classes[int(value)].name) if int(value) in classes else f"class_{value}"
+            for value in np.unique(codes[known])
+            if value != NODATA or NODATA in classes
+        }
+        return Burned(np.where(known, codes, NODATA).astype(np.uint8), names, known)
+
+
+def _named(labels: Path, field: ClassField) -> NamedPolygons:
+    """Read the polygons of a file, all of one class where the user says so."""
+    if field.one_class is None:
+        return read_named_polygons(labels, field.name, Synonyms.of(()).is_class)
+    polygons = read_named_polygons(labels, "", lambda _layer: True)
+    names = np.full(len(polygons.names), field.one_class, object)
+    return replace(polygons, names=names, declared=frozenset({field.one_class}))
+
+
+def covered(labels: Outline, grid: Grid) -> shapely.Geometry:
+    """Return the part of a grid that labels cover, in its column and row coordinates; of no area where none is."""
+    return shapely.intersection(labels.on(grid), shapely.box(0, 0, grid.width, grid.height))
+
+
+def _inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
+    """Return which pixels have their centre in an area of column and row coordinates."""
+    if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
+        return np.ones(grid.shape, bool)
+    inside: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
+    return inside > 0
