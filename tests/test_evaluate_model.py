@@ -248,6 +248,46 @@ def test_scenes_are_scored_on_their_own_pixels_as_segment_answers_them(tmp_path,
     assert page.read_text("utf-8").count("data:image/png;base64,") > 1
 
 
+def scored(tmp_path, model, shapes, names, *given):
+    """Return what is said of a scene of 64 by 64 metres with polygons of some classes."""
+    labels = tmp_path / "labels.gpkg"
+    boxes = [translate(one, 330_000, 2_780_000 - 64) for one in shapes]
+    geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs="EPSG:32640").to_file(labels, mode="w")
+    arguments = ["--model", str(model), "--scene", str(tmp_path / "a.tif"), "--labels", str(labels), "--json", *given]
+    shown = CliRunner().invoke(command, [*arguments, "--precision", "fp32", "--threads", "1"], catch_exceptions=False)
+    return json.loads(shown.stdout)
+
+
+def test_all_labelled_pixels_of_a_scene_count(tmp_path, tiny_model_path, write_scene):
+    """A class called other, a sliver without a class, one class over all: each has its place in the matrix."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8)
+    write_scene(tmp_path / "a.tif", pixels)
+    strips = [box(10 * i, 0, 10 * i + 10 + 4 * (i == 5), 64) for i in range(6)]
+    five = [entry.name for entry in DEFAULT_LEGEND]
+    found = scored(tmp_path, tiny_model_path, strips, [*five, "other"], "--objects")
+    assert found["confusion_rows"] == [*five, "other"]
+    assert sum(found["confusion"][-1]) == 14 * 64
+    assert np.sum(found["confusion"]) == 64 * 64
+    sliver = scored(tmp_path, tiny_model_path, [box(0, 0, 30, 64), box(30, 1, 64, 64), box(31, 0, 64, 1)], five[:3])
+    assert np.sum(sliver["confusion"]) == 64 * 64 - 1
+    whole = scored(tmp_path, tiny_model_path, [box(0, 0, 64, 64)], five[:1], "--only", "a.tif")
+    assert np.sum(whole["confusion"]) == 64 * 64
+    ignored = scored(
+        tmp_path, tiny_model_path, [box(0, 0, 64, 64), box(0, 0, 10, 64)], ["shed", "ignore"], "--classes", "all"
+    )
+    assert np.sum(ignored["confusion"]) == 54 * 64
+
+
+def test_scenes_are_read_as_the_user_says(tmp_path, tiny_model_path, write_scene):
+    grey = np.random.default_rng(0).integers(1, 255, (1, 64, 64)).astype(np.uint8)
+    write_scene(tmp_path / "a.tif", grey)
+    halves, names = [box(0, 0, 30, 64), box(30, 0, 64, 64)], ["building", "road"]
+    found = scored(tmp_path, tiny_model_path, halves, names, "--bands", "1,1,1")
+    assert np.sum(found["confusion"]) == 64 * 64
+    unseen = scored(tmp_path, tiny_model_path, halves, names, "--bands", "1,1,1", "--nodata", str(grey[0, 5, 5]))
+    assert np.sum(unseen["confusion"]) == np.count_nonzero(grey != grey[0, 5, 5])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -264,7 +304,7 @@ def test_scenes_are_scored_on_their_own_pixels_as_segment_answers_them(tmp_path,
         (["--model", "default", "a", "--scene", "s.tif"], "one folder of labelled images, DATA, or on --scene; 1 were"),
         (["--model", "default", "--scene", "s.tif"], "--scene and --labels go together"),
         (["--model", "default", "--scene", "s.tif", "--labels", "a.gpkg", "--legend", "x"], "names the masks of DATA"),
-        (["--model", "default", "a", "--class-name", "building"], "--class-name is about --labels of scenes"),
+        (["--model", "default", "a", "--class-name", "building"], "--class-name is about --scene, not DATA"),
         (["a.tif", "b.tif", "--labels", "x"], "--labels is about a model"),
         (["a.tif", "b.tif", "--scene", "s.tif", "--scene", "t.tif"], "one image for the pictures of two maps"),
         (["a.tif", "b.tif", "--tolerance-px", "1", "--tolerance-m", "1"], "say the same"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geoseg.cli.learn_options import scene_reading, scene_reading_options
 from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_options, was_said
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 _ABOUT_MAPS = ("resolution", "confidence")
-_ABOUT_MODELS = ("labels", "class_name", "only", "legend", "device", "precision", "threads", "tta")
+_OF_SCENES = ("class_name", "bands", "nodata", "src_crs", "stretch")
+_ABOUT_MODELS = ("labels", *_OF_SCENES, "only", "legend", "device", "precision", "threads", "tta")
 
 
 @click.command("evaluate")
@@ -76,6 +78,7 @@ _ABOUT_MODELS = ("labels", "class_name", "only", "legend", "device", "precision"
     help="Polygons or class raster of the scenes, any CRS: one for all, or one for each --scene in order.",
 )
 @click.option("--class-name", metavar="NAME", help="Class of all polygons of --labels.")
+@scene_reading_options
 @click.option(
     "--only",
     "--hold-out",
@@ -168,8 +171,8 @@ def _of_the_other(scenes: tuple[Path, ...]) -> str:
     """Return why a flag about one kind of labelled data does not go with the other; '' where none was given."""
     if scenes:
         return "--legend names the masks of DATA; --labels of scenes name their classes themselves" * was_said("legend")
-    said = [name for name in ("class_field", "class_name") if was_said(name)]
-    return f"--{said[0].replace('_', '-')} is about --labels of scenes, or two maps" if said else ""
+    said = [name for name in ("class_field", *_OF_SCENES) if was_said(name)]
+    return f"--{said[0].replace('_', '-')} is about --scene, not DATA" if said else ""
 
 
 def _wanted(given: Mapping[str, Any]) -> WantedScores:
@@ -215,6 +218,7 @@ def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedS
         legend_file=given["legend"],
         scenes=tuple(paired(given["scenes"], given["labels"])) if given["scenes"] else (),
         class_field=ClassField(given["class_field"], given["class_name"]),
+        scene_options=scene_reading(dict(given)),
     )
     request = ModelRequest(run, data, given["only"], given["classes"], wanted)
     return evaluate_model(request, tell)

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
+_SCENE_READING = (
+    click.option("--bands", metavar="N,N,N", help="Bands of the scenes to use as red, green, blue; repeats allowed."),
+    click.option("--nodata", metavar="VALUE|none", help="Value of missing pixels of the scenes."),
+    click.option(
+        "--src-crs", metavar="CRS", help="CRS of the scenes, in place of the files' own or where they have none."
+    ),
+    click.option(
+        "--stretch",
+        default="auto",
+        show_default=True,
+        metavar="auto|none|LOW,HIGH|P%,P%",
+        help="How the scenes' values become bytes, as for segment.",
+    ),
+)
+
 _MATERIAL = (
     click.option(
         "--scene", "scenes", type=_PATH, multiple=True, help="Georeferenced image, or a folder of them; repeat."
@@ -38,18 +53,7 @@ _MATERIAL = (
         help="What ground without a label is: a class of its own, or any class of the model but those of the labels."
         "  [default: background; unknown beside a DATASET]",
     ),
-    click.option("--bands", metavar="N,N,N", help="Bands of the scenes to use as red, green, blue; repeats allowed."),
-    click.option("--nodata", metavar="VALUE|none", help="Value of missing pixels of the scenes."),
-    click.option(
-        "--src-crs", metavar="CRS", help="CRS of the scenes, in place of the files' own or where they have none."
-    ),
-    click.option(
-        "--stretch",
-        default="auto",
-        show_default=True,
-        metavar="auto|none|LOW,HIGH|P%,P%",
-        help="How the scenes' values become bytes, as for segment.",
-    ),
+    *_SCENE_READING,
     click.option(
         "--legend",
         type=_PATH,
@@ -154,6 +158,13 @@ def learn_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def scene_reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add flags on how scenes with labels are read to a command."""
+    for option in reversed(_SCENE_READING):
+        command = option(command)
+    return command
+
+
 _OF_SCENES = ("class_field", "class_name", "elsewhere", "bands", "nodata", "src_crs", "stretch")
 _OF_NETWORKS = ("network", "width", "widest", "patch")
 
@@ -174,9 +185,6 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     from geoseg.labels.material import Material
     from geoseg.labels.scene_labels import ClassField
     from geoseg.labels.scenes import paired
-    from geoseg.scene.bands import parse_bands
-    from geoseg.scene.stretch import parse_stretch
-    from geoseg.scene.validity import parse_nodata
 
     scenes, labels = flags["scenes"], flags["labels"]
     if bool(scenes) != bool(labels):
@@ -187,12 +195,7 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
         dataset=dataset,
         scenes=tuple(paired(scenes, labels)) if scenes else (),
         class_field=ClassField(flags["class_field"], flags["class_name"]),
-        scene_options={
-            "bands": None if flags["bands"] is None else parse_bands(flags["bands"]),
-            "nodata": None if flags["nodata"] is None else parse_nodata(flags["nodata"]),
-            "src_crs": flags["src_crs"],
-            "stretch": parse_stretch(flags["stretch"]),
-        },
+        scene_options=scene_reading(flags),
         elsewhere=flags["elsewhere"],
         legend_file=flags["legend"],
         resolution_m=flags["resolution"],
@@ -232,3 +235,17 @@ def chips_of(flags: dict[str, Any]) -> ChipPlan:
         turn=flags["turn"],
         color=flags["color_jitter"],
     )
+
+
+def scene_reading(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return what the flags of :func:`scene_reading_options` say, as fields of a ReadRequest."""
+    from geoseg.scene.bands import parse_bands
+    from geoseg.scene.stretch import parse_stretch
+    from geoseg.scene.validity import parse_nodata
+
+    return {
+        "bands": None if flags["bands"] is None else parse_bands(flags["bands"]),
+        "nodata": None if flags["nodata"] is None else parse_nodata(flags["nodata"]),
+        "src_crs": flags["src_crs"],
+        "stretch": parse_stretch(flags["stretch"]),
+    }

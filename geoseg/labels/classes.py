@@ -37,14 +37,16 @@ class Taught:
     images: list[PlacedImage]
 
 
-def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Elsewhere) -> Taught:
+def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Elsewhere, *, fewest: int = 2) -> Taught:
     """Give the codes of labelled scenes the values of a legend.
 
     Args:
         placed: scenes with codes of their own.
         legend: the classes to learn, where that is settled; None learns those of the labels, and a class
-            ``background`` where these do not cover the ground.
+            ``background`` where these do not cover the ground; slivers between them, below a thousandth of it, are of
+            no class.
         elsewhere: what ground without a label is, where the legend is settled.
+        fewest: classes that there must be, where the legend is not settled.
 
     Raises:
         UsageError: the labels have a class that the legend does not have, or it lacks a background.
@@ -57,9 +59,9 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
         )
     bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
+    derived = legend is None
     if legend is None:
-        legend = _legend_of(names, background=gaps)
-        elsewhere = "background"
+        legend = _legend_of(names, fewest, background=gaps)
     if missing := sorted(names - {entry.name for entry in legend}):
         raise UsageError(
             f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; rename it, or choose another "
@@ -70,7 +72,7 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
     images = []
     for one in placed:
         rest = value_of.get(BACKGROUND)
-        if rest is None and _bare(one).any():
+        if rest is None and not derived and _bare(one).any():
             # Ground without one of these labels is of any class that they do not name.
             others = tuple(entry.name for entry in legend if entry.name not in one.names.values())
             if elsewhere == "background" or not others:
@@ -100,7 +102,7 @@ def _relabelled(one: PlacedImage, value_of: dict[str, int], rest: int) -> Labell
     return replace(one.image, labels=np.where(one.known, table[one.image.labels], np.uint8(NODATA)))
 
 
-def _legend_of(names: set[str], *, background: bool) -> Legend:
+def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
     """Return the legend of the classes that labels name, in the default legend's order, the others by name."""
     order = [entry.name for entry in DEFAULT_LEGEND]
     known = sorted(names - {BACKGROUND}, key=lambda name: (order.index(name) if name in order else len(order), name))
@@ -110,7 +112,7 @@ def _legend_of(names: set[str], *, background: bool) -> Legend:
     classes = [replace(entries[value], name=name) for value, name in numbered.items()]
     if background or BACKGROUND in names:
         classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
-    if len(classes) < 2:
+    if len(classes) < fewest:
         raise InputError(f"the labels are all {known[0]!r}, expected at least two classes, or ground without labels")
     return Legend(tuple(classes))
 

@@ -11,7 +11,7 @@ import shapely
 from rasterio.features import rasterize
 
 from geoseg.class_names import is_unlabelled
-from geoseg.errors import InputError
+from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import open_raster
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
 from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
@@ -74,6 +74,7 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
 
     Raises:
         InputError: the file cannot be used, or holds no polygons.
+        UsageError: a class raster cannot be of one class.
     """
     if path.suffix.lower() in _CONVERTIBLE:
         raise InputError(
@@ -81,6 +82,8 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
             f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr labels.gpkg {path.name}"
         )
     if path.suffix.lower() not in VECTOR_ENDINGS:
+        if field.one_class is not None:
+            raise UsageError(f"--class-name {field.one_class}: is about polygons, and {path} is a class raster")
         with open_raster(path) as dataset:
             yield _RasterLabels(RasterMap(str(path), dataset))
         return

@@ -93,17 +93,17 @@ class FoundScenes:
         for path, _, labels in self.scenes:
             with open_scene(path, how) as scene:
                 codes, names, known = labels.onto(scene.grid)
-                if not known.any():
-                    self.tell(f"{path}: no label lies on it, so it is left out")
-                    continue
                 (rows,) = scene.iter_rows([(0, scene.grid.height)], (0, scene.grid.width))
+                if not (known & rows.valid).any():
+                    self.tell(f"{path}: no label lies on pixels that it has, so it is left out")
+                    continue
                 image = LabelledImage(path.stem, path.stem, np.ascontiguousarray(rows.pixels), codes)
                 placed.append(PlacedImage(path, image, scene.grid, names, known & rows.valid))
                 empty.pop(id(labels), None)
                 for note in scene.notes:
                     self.tell(f"{path}: {note}")
         for labels in empty.values():
-            raise InputError(f"{labels.outline.name}: is nodata wherever a scene lies, expected labels to learn from")
+            raise InputError(f"{labels.outline.name}: lies on no pixel of a scene, expected labels to learn from")
         return placed
 
 
@@ -122,11 +122,12 @@ def found_scenes(
     Raises:
         InputError: a file cannot be used, or labels and scenes share no ground.
     """
+    every = {pair.labels.resolve() for pair in pairs}
     with ExitStack() as stack:
         found: list[_Lying] = []
         for pair in pairs:
             labels = stack.enter_context(opened_labels(pair.labels, field, tell))
-            lies = [(one, covered(labels.outline, one.grid).area > 0) for one in _headers(pair, labels, src_crs)]
+            lies = [(one, covered(labels.outline, one.grid).area > 0) for one in _headers(pair, every, labels, src_crs)]
             if not any(on_it for _, on_it in lies):
                 raise _apart(labels.outline, lies[0][0])
             for one, on_it in lies:
@@ -159,20 +160,20 @@ def paired(scenes: Sequence[Path], labels: Sequence[Path]) -> list[ScenePair]:
     return [ScenePair((scene,), own) for scene, own in zip(scenes, labels, strict=True)]
 
 
-def _headers(pair: ScenePair, labels: SceneLabels, src_crs: str | None) -> Iterator[_Lying]:
-    """Yield every scene and its own grid."""
-    for given in pair.scenes:
-        for path in _files(given, pair.labels):
-            with open_raster(path) as dataset:
-                yield _Lying(path, grid_of(dataset, src_crs=src_crs), labels)
+def _headers(pair: ScenePair, every: set[Path], labels: SceneLabels, src_crs: str | None) -> Iterator[_Lying]:
+    """Yield every scene and its own grid, once each."""
+    paths = {path.resolve(): path for given in pair.scenes for path in _files(given, every)}
+    for path in paths.values():
+        with open_raster(path) as dataset:
+            yield _Lying(path, grid_of(dataset, src_crs=src_crs), labels)
 
 
-def _files(path: Path, labels: Path) -> Iterator[Path]:
+def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
     """Yield a scene, or those of a folder."""
     if not path.is_dir():
         yield path
         return
-    files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file != labels)
+    files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.resolve() not in labels)
     scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS]
     if not scenes:
         raise InputError(f"{path}: has no rasters, expected scenes such as .tif files")

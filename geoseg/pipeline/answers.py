@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -19,6 +19,8 @@ from geoseg.pipeline.warm import Warm
 from geoseg.vocabulary import ClassRows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from geoseg.model.file import Model
@@ -80,11 +82,12 @@ def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, fo
         scene.unlink()
 
 
-def answer_scene(scene: Path, run: ModelRun, model: Model) -> Answer:
+def answer_scene(scene: Path, options: Mapping[str, Any], run: ModelRun, model: Model) -> Answer:
     """Return what ``segment --raster --confidence`` would write for a scene, on the scene's own pixels.
 
     Args:
         scene: a georeferenced image.
+        options: fields of a ReadRequest that the user set.
         run: how.
         model: the model that ``run`` names.
 
@@ -92,7 +95,7 @@ def answer_scene(scene: Path, run: ModelRun, model: Model) -> Answer:
         InputError: the scene cannot be read, or is too coarse for the model.
         UsageError, ModelError: as for :func:`answer`.
     """
-    return _answer(scene, SceneRequest(), run, model)
+    return _answer(scene, SceneRequest(options), run, model)
 
 
 def _answer(scene: Path, reading: SceneRequest, run: ModelRun, model: Model) -> Answer:

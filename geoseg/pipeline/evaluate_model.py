@@ -83,7 +83,7 @@ def evaluate_model(
             answered = (
                 answer(image.pixels, image.name, request.run, model, Path(folder))
                 if scene is None
-                else answer_scene(scene, request.run, model)
+                else answer_scene(scene, request.data.scene_options, request.run, model)
             )
             tally.add(image, answered)
             pixels += image.labels.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.scene.read_request import ReadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from geoseg.labels.labelled import LabelledImage
@@ -35,6 +35,8 @@ class ScoredData:
     scenes: tuple[ScenePair, ...] = ()
     class_field: ClassField = field(default_factory=ClassField)
     """How polygons of the scenes tell their class."""
+    scene_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user says about the scenes: ``bands``, ``nodata``, ``src_crs`` and ``stretch`` of a ReadRequest."""
 
     @property
     def text(self) -> str:
@@ -69,8 +71,8 @@ def read_scored(data: ScoredData, card: ModelCard, note: Callable[[str], None]) 
         masks = DUBAI if data.legend_file is None else MaskKey.read(data.legend_file)
         source = frozenset({data.dataset.resolve().name})
         return masks.legend, [ScoredImage(image, None, source) for image in read_folder(data.dataset, masks, note)]
-    reading = ReadRequest(model_bands=card.bands, value_range=card.value_range, fill=card.mean)
-    lesson = taught(read_scenes(data.scenes, reading, data.class_field, note), None, "background")
+    reading = ReadRequest(model_bands=card.bands, value_range=card.value_range, fill=card.mean, **data.scene_options)
+    lesson = taught(read_scenes(data.scenes, reading, data.class_field, note), None, "background", fewest=1)
     return lesson.key.legend, [ScoredImage(_picture(one.image, card), one.path, one.sources) for one in lesson.images]
 
 
@@ -94,11 +96,15 @@ def chosen(all_of_it: Sequence[ScoredImage], only: Iterable[str], text: str) -> 
     """
     names = set(only)
     images = [one.image for one in all_of_it]
-    unknown = sorted(names - {image.name for image in images} - {image.group for image in images})
+    unknown = sorted(names.difference(*map(_names, all_of_it)))
     if unknown:
         some = ", ".join(sorted({image.group for image in images})[:12])
         raise UsageError(
             f"--only: {text} has no image or tile {', '.join(map(repr, unknown))}; it has {some}, and in them images "
             f"such as {images[0].name!r}"
         )
-    return [one for one in all_of_it if not names or names & {one.image.name, one.image.group}]
+    return [one for one in all_of_it if not names or names & _names(one)]
+
+
+def _names(one: ScoredImage) -> set[str]:
+    return {one.image.name, one.image.group} | ({one.scene.name} if one.scene else set())

@@ -139,7 +139,7 @@ class PolygonMap:
     """Class polygons of any CRS; code 0 is ground without a polygon.
 
     Where polygons overlap, the class that comes first in the default legend wins (a building over a road over
-    land), and classes it does not have lie beneath.
+    land), and classes it does not have lie beneath. What is called unlabelled lies above all.
     """
 
     def __init__(self, name: str, polygons: NamedPolygons, canonical: Callable[[str], str]) -> None:
@@ -157,7 +157,7 @@ class PolygonMap:
         texts, inverse = np.unique(polygons.names.astype(str), return_inverse=True)
         short = np.array([canonical(str(text)) for text in texts], object)
         top = [entry.name for entry in DEFAULT_LEGEND][::-1]
-        order = sorted(set(short), key=lambda one: (top.index(one) if one in top else -1, one))
+        order = sorted(set(short), key=lambda one: (is_unlabelled(one), top.index(one) if one in top else -1, one))
         if len(order) > _MOST:
             raise InputError(
                 f"{name}: names {len(order)} classes, expected at most {_MOST}; choose another --class-field"

@@ -127,6 +127,7 @@ def match_classes(
         for named in names
     ]
     unscored = any(rest in table[sorted(seen)] for table, seen in zip(tables, occur, strict=True) if seen)
+    unscored = unscored or any(BUCKET in named.values() for named in names)
     if not unscored and declared[0] == declared[1] == set(scored):
         return SharedClasses(_legend(scored), None, tables[0], tables[1])
     return SharedClasses(_legend([*scored, BUCKET]), BUCKET, tables[0], tables[1])
