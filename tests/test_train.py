@@ -99,7 +99,8 @@ def dubai(tmp_path_factory):
 
 
 def a_request(dubai, out, *, steps=12, every=4, seed=1, **more):
-    material = {"hold_out": ("Tile 3",), "how": "none"} | {k: more.pop(k) for k in ("hold_out", "how") if k in more}
+    hold_out = more.pop("hold_out", ("Tile 3",))
+    material = {"hold_out": hold_out, "how": more.pop("how", "auto" if hold_out else "none")}
     fields = {"material": Material(dubai, **material), "out": out, "widths": (4, 8), "device": "cpu"} | more
     recipe = Recipe(steps=steps, learning_rate=2e-2, warmup=3, check_every=every)
     return FitRequest(**{"recipe": recipe, "chips": ChipPlan(size=32, batch=3, seed=seed), **fields})
