@@ -370,6 +370,21 @@ def test_overlapping_labels_go_to_the_class_that_stands_on_top(tmp_path):
     assert report.confusion.counts.tolist() == [[16, 0, 0], [0, 84, 0]]
 
 
+@pytest.mark.parametrize("name", ["ignore", "Not-Labelled", "No_Data", "void"])
+def test_what_polygons_call_unlabelled_does_not_count_whatever_lies_below(tmp_path, name):
+    whole, some = (
+        shapely.box(500_000, 4_999_990, 500_010, 5_000_000),
+        shapely.box(500_002, 4_999_992, 500_006, 4_999_996),
+    )
+    for file, names in (("p.gpkg", ["building"]), ("r.gpkg", ["building", name])):
+        frame = geopandas.GeoDataFrame({"class": names}, geometry=[whole, some][: len(names)], crs=UTM)
+        frame.to_file(tmp_path / file)
+    report = scores(tmp_path / "p.gpkg", tmp_path / "r.gpkg")
+    assert report.confusion.counts.tolist() == [[84, 0]]
+    missing = scores(tmp_path / "r.gpkg", tmp_path / "p.gpkg")
+    assert missing.confusion.counts.tolist() == [[84, 16]], "a prediction that says nothing is wrong there"
+
+
 def test_a_field_of_another_name_and_layers_that_say_nothing(tmp_path, raster):
     frame = polygons_of(blobs()).rename(columns={"class": "Kind"})
     path = tmp_path / "osm.gpkg"

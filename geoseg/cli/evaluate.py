@@ -218,7 +218,7 @@ def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedS
         legend_file=given["legend"],
         scenes=tuple(paired(given["scenes"], given["labels"])) if given["scenes"] else (),
         class_field=ClassField(given["class_field"], given["class_name"]),
-        scene_options=scene_reading(dict(given)),
+        scene_options=scene_reading(given),
     )
     request = ModelRequest(run, data, given["only"], given["classes"], wanted)
     return evaluate_model(request, tell)

@@ -10,7 +10,7 @@ import click
 from geoseg.cli.options import FiniteRange, was_said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from geoseg.labels.material import Material
     from geoseg.learn.chips import ChipPlan
@@ -237,7 +237,7 @@ def chips_of(flags: dict[str, Any]) -> ChipPlan:
     )
 
 
-def scene_reading(flags: dict[str, Any]) -> dict[str, Any]:
+def scene_reading(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the flags of :func:`scene_reading_options` say, as fields of a ReadRequest."""
     from geoseg.scene.bands import parse_bands
     from geoseg.scene.stretch import parse_stretch

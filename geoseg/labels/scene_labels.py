@@ -10,7 +10,6 @@ import numpy as np
 import shapely
 from rasterio.features import rasterize
 
-from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import open_raster
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
@@ -103,10 +102,9 @@ class _PolygonLabels:
 
     def onto(self, grid: Grid) -> Burned:
         with self.polygons.onto(grid) as rows:
-            codes = rows(grid.whole).astype(np.uint8)
-        unlabelled = [code for code, name in self.polygons.names.items() if is_unlabelled(name)]
-        names = {code: name for code, name in self.polygons.names.items() if code not in unlabelled}
-        return Burned(codes, names, _inside(covered(self.outline, grid), grid) & ~np.isin(codes, unlabelled))
+            codes = rows(grid.whole)
+        known = _inside(covered(self.outline, grid), grid) & (codes != NOTHING)
+        return Burned(np.where(known, codes, NODATA).astype(np.uint8), self.polygons.names, known)
 
 
 @dataclass(frozen=True, slots=True)

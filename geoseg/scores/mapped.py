@@ -139,7 +139,7 @@ class PolygonMap:
     """Class polygons of any CRS; code 0 is ground without a polygon.
 
     Where polygons overlap, the class that comes first in the default legend wins (a building over a road over
-    land), and classes it does not have lie beneath. What is called unlabelled lies above all.
+    land), and classes it does not have lie beneath. What is called unlabelled lies above all, and is blank.
     """
 
     def __init__(self, name: str, polygons: NamedPolygons, canonical: Callable[[str], str]) -> None:
@@ -162,9 +162,11 @@ class PolygonMap:
             raise InputError(
                 f"{name}: names {len(order)} classes, expected at most {_MOST}; choose another --class-field"
             )
-        self.names: dict[int, str] = dict(enumerate(order, 1))
-        self.declared: frozenset[str] = frozenset(map(canonical, polygons.declared))
-        number = {one: code for code, one in self.names.items()}
+        number = {one: code for code, one in enumerate(order, 1)}
+        self.names: dict[int, str] = {code: one for one, code in number.items() if not is_unlabelled(one)}
+        self.declared: frozenset[str] = frozenset(
+            name for name in map(canonical, polygons.declared) if not is_unlabelled(name)
+        )
         codes = np.array([number[one] for one in short], np.uint8)[inverse]
         upwards = np.argsort(codes, kind="stable")
         self._geometry, self._codes = polygons.geometry[upwards], codes[upwards]
@@ -205,7 +207,9 @@ class PolygonMap:
         """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
         geometry, codes = self.placed(grid)
         tree = shapely.STRtree(geometry)
-        yield lambda window: burned(geometry, codes, tree, window).astype(np.uint16)
+        meaning: NDArray[np.uint16] = np.full(256, NOTHING, np.uint16)
+        meaning[[0, *self.names]] = [0, *self.names]
+        yield lambda window: meaning[burned(geometry, codes, tree, window)]
 
 
 def burned(
