@@ -226,6 +226,16 @@ def test_rasters_are_matched_by_name_not_by_value(tmp_path):
     assert any("has tree, which" in note for note in report.warnings)
 
 
+def test_background_goes_by_its_short_name_too(tmp_path):
+    short, long = (
+        Legend((MapClass(1, "house", None, "#000000", "#000000"), MapClass(2, name, None, "#000000", "#000000")))
+        for name in ("bg", "background")
+    )
+    labels = np.array([[1, 1, 2, 2]], np.uint8)
+    maps = write_raster(tmp_path / "p.tif", labels, legend=short), write_raster(tmp_path / "r.tif", labels, legend=long)
+    assert scores(*maps).to_json()["confusion"] == [[2, 0, 0], [0, 2, 0]]
+
+
 def test_a_raster_without_names_is_matched_by_value_and_says_so(tmp_path):
     labels = blobs()
     bare = write_raster(tmp_path / "bare.tif", labels, legend=None)

@@ -15,6 +15,7 @@ from shapely import box
 from shapely.affinity import translate
 
 from geoseg.cli.evaluate import command
+from geoseg.cli.main import geoseg
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
@@ -312,7 +313,7 @@ def test_scenes_are_read_as_the_user_says(tmp_path, tiny_model_path, write_scene
     ],
 )
 def test_flags_that_do_not_go_together(arguments, words):
-    result = CliRunner().invoke(command, arguments)
+    result = CliRunner().invoke(geoseg, ["evaluate", *arguments])
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
 

@@ -526,6 +526,23 @@ def test_tiles_far_apart_stay_images_of_their_own(tmp_path):
     assert [tile.image.labels.max() for tile in lesson.images] == [2, 2]
 
 
+def test_scenes_of_one_stem_have_names_of_their_own(tmp_path):
+    for place in ("north", "south"):
+        (tmp_path / place).mkdir()
+    same = [write_scene(tmp_path / name) for name in ("north/ortho.tif", "south/ortho.tif", "north/a.tif", "b.tif")]
+    other = write_scene(tmp_path / "north/a.img.tif").rename(tmp_path / "north/a.img")
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    pairs = [ScenePair((*same, other), labels), ScenePair((same[3],), labels)]
+    names = [one.image.name for one in read_scenes(pairs, ReadRequest(), ClassField(), print)]
+    assert names == ["north/ortho.tif", "south/ortho.tif", "a.tif", "b", "a.img", "b"], "given twice, it is one scene"
+    write_scene(same[1], row=5000)
+    geopandas.GeoDataFrame(geometry=[*HOUSES, square(5010, 10, 9)], crs=UTM).to_file(labels, layer="buildings")
+    held = gathered(Material(scenes=(pairs[0],), hold_out=("south/ortho.tif",)), None, print)
+    assert [image.name for image in held.held_out] == ["south/ortho.tif"]
+    assert "north/ortho.tif" in {image.name for image in held.learned}
+
+
 # ---- what is told apart
 
 

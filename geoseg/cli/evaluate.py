@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.learn_options import scene_reading, scene_reading_options
+from geoseg.cli.labelled_scenes import OF_READING, labels_option, pairs_of, reading_of, reading_options
 from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_options, was_said
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 _ABOUT_MAPS = ("resolution", "confidence")
-_OF_SCENES = ("class_name", "bands", "nodata", "src_crs", "stretch")
+_OF_SCENES = ("class_name", *OF_READING)
 _ABOUT_MODELS = ("labels", *_OF_SCENES, "only", "legend", "device", "precision", "threads", "tta")
 
 
@@ -71,14 +71,9 @@ _ABOUT_MODELS = ("labels", *_OF_SCENES, "only", "legend", "device", "precision",
     help="Image of the same ground, for the pictures of the report. With --model: an image, or a folder of them, to "
     "score it on; repeat.",
 )
-@click.option(
-    "--labels",
-    type=_FILE,
-    multiple=True,
-    help="Polygons or class raster of the scenes, any CRS: one for all, or one for each --scene in order.",
-)
+@labels_option
 @click.option("--class-name", metavar="NAME", help="Class of all polygons of --labels.")
-@scene_reading_options
+@reading_options
 @click.option(
     "--only",
     "--hold-out",
@@ -155,8 +150,6 @@ def _check(paths: tuple[Path, ...], given: Mapping[str, Any]) -> None:
         raise click.UsageError("--scene: one image for the pictures of two maps; more go with --model")
     if model is not None and len(paths) != (0 if scenes else 1):
         raise click.UsageError(f"--model is scored on one folder of labelled images, DATA, or on --scene{named}")
-    if model is not None and bool(scenes) != bool(given["labels"]):
-        raise click.UsageError("--scene and --labels go together: images, and what lies where on them")
     if model is not None and (said := _of_the_other(scenes)):
         raise click.UsageError(said)
     foreign = _ABOUT_MODELS if model is None else _ABOUT_MAPS
@@ -206,7 +199,6 @@ def _of_maps(
 def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
     from geoseg.inference.network import RunsOn
     from geoseg.labels.scene_labels import ClassField
-    from geoseg.labels.scenes import paired
     from geoseg.pipeline.answers import ModelRun
     from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
     from geoseg.pipeline.scored_data import ScoredData
@@ -216,9 +208,9 @@ def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedS
     data = ScoredData(
         next(iter(paths), None),
         legend_file=given["legend"],
-        scenes=tuple(paired(given["scenes"], given["labels"])) if given["scenes"] else (),
+        scenes=pairs_of(given),
         class_field=ClassField(given["class_field"], given["class_name"]),
-        scene_options=scene_reading(given),
+        scene_options=reading_of(given),
     )
     request = ModelRequest(run, data, given["only"], given["classes"], wanted)
     return evaluate_model(request, tell)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geoseg.cli.labelled_scenes import OF_READING, labels_option, pairs_of, reading_of, reading_options
 from geoseg.cli.options import FiniteRange, was_said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from geoseg.labels.material import Material
     from geoseg.learn.chips import ChipPlan
@@ -18,31 +19,11 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-_SCENE_READING = (
-    click.option("--bands", metavar="N,N,N", help="Bands of the scenes to use as red, green, blue; repeats allowed."),
-    click.option("--nodata", metavar="VALUE|none", help="Value of missing pixels of the scenes."),
-    click.option(
-        "--src-crs", metavar="CRS", help="CRS of the scenes, in place of the files' own or where they have none."
-    ),
-    click.option(
-        "--stretch",
-        default="auto",
-        show_default=True,
-        metavar="auto|none|LOW,HIGH|P%,P%",
-        help="How the scenes' values become bytes, as for segment.",
-    ),
-)
-
 _MATERIAL = (
     click.option(
         "--scene", "scenes", type=_PATH, multiple=True, help="Georeferenced image, or a folder of them; repeat."
     ),
-    click.option(
-        "--labels",
-        type=_PATH,
-        multiple=True,
-        help="Polygons or class raster of the scenes, any CRS: one for all, or one for each --scene in order.",
-    ),
+    labels_option,
     click.option(
         "--class-field", metavar="NAME", default="class", show_default=True, help="Field of the polygons' classes."
     ),
@@ -53,7 +34,7 @@ _MATERIAL = (
         help="What ground without a label is: a class of its own, or any class of the model but those of the labels."
         "  [default: background; unknown beside a DATASET]",
     ),
-    *_SCENE_READING,
+    reading_options,
     click.option(
         "--legend",
         type=_PATH,
@@ -158,14 +139,7 @@ def learn_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def scene_reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add flags on how scenes with labels are read to a command."""
-    for option in reversed(_SCENE_READING):
-        command = option(command)
-    return command
-
-
-_OF_SCENES = ("class_field", "class_name", "elsewhere", "bands", "nodata", "src_crs", "stretch")
+_OF_SCENES = ("class_field", "class_name", "elsewhere", *OF_READING)
 _OF_NETWORKS = ("network", "width", "widest", "patch")
 
 
@@ -184,18 +158,15 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
     from geoseg.errors import UsageError
     from geoseg.labels.material import Material
     from geoseg.labels.scene_labels import ClassField
-    from geoseg.labels.scenes import paired
 
-    scenes, labels = flags["scenes"], flags["labels"]
-    if bool(scenes) != bool(labels):
-        raise UsageError("--scene and --labels go together: images, and what lies where on them")
+    scenes = pairs_of(flags)
     if not scenes and (said := [name for name in _OF_SCENES if was_said(name)]):
         raise UsageError(f"--{said[0].replace('_', '-')}: is about scenes, and there is no --scene")
     return Material(
         dataset=dataset,
-        scenes=tuple(paired(scenes, labels)) if scenes else (),
+        scenes=scenes,
         class_field=ClassField(flags["class_field"], flags["class_name"]),
-        scene_options=scene_reading(flags),
+        scene_options=reading_of(flags),
         elsewhere=flags["elsewhere"],
         legend_file=flags["legend"],
         resolution_m=flags["resolution"],
@@ -235,17 +206,3 @@ def chips_of(flags: dict[str, Any]) -> ChipPlan:
         turn=flags["turn"],
         color=flags["color_jitter"],
     )
-
-
-def scene_reading(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the flags of :func:`scene_reading_options` say, as fields of a ReadRequest."""
-    from geoseg.scene.bands import parse_bands
-    from geoseg.scene.stretch import parse_stretch
-    from geoseg.scene.validity import parse_nodata
-
-    return {
-        "bands": None if flags["bands"] is None else parse_bands(flags["bands"]),
-        "nodata": None if flags["nodata"] is None else parse_nodata(flags["nodata"]),
-        "src_crs": flags["src_crs"],
-        "stretch": parse_stretch(flags["stretch"]),
-    }

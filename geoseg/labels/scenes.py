@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -89,6 +90,7 @@ class FoundScenes:
             InputError: a file cannot be used, or there are more pixels, or more detail, than is good.
         """
         _check_sizes(self.scenes, how.resolution_m)
+        names_of = _called([one.path for one in self.scenes])
         placed, empty = [], {id(one.labels): one.labels for one in self.scenes}
         for path, _, labels in self.scenes:
             with open_scene(path, how) as scene:
@@ -97,7 +99,8 @@ class FoundScenes:
                 if not (known & rows.valid).any():
                     self.tell(f"{path}: no label lies on pixels that it has, so it is left out")
                     continue
-                image = LabelledImage(path.stem, path.stem, np.ascontiguousarray(rows.pixels), codes)
+                called = names_of[path.resolve()]
+                image = LabelledImage(called, called, np.ascontiguousarray(rows.pixels), codes)
                 placed.append(PlacedImage(path, image, scene.grid, names, known & rows.valid))
                 empty.pop(id(labels), None)
                 for note in scene.notes:
@@ -178,6 +181,19 @@ def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
     if not scenes:
         raise InputError(f"{path}: has no rasters, expected scenes such as .tif files")
     yield from scenes
+
+
+def _called(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return what each file is called: its stem, or as much of its path as tells it from others of that stem."""
+    of_stem: dict[str, set[Path]] = {}
+    for path in paths:
+        of_stem.setdefault(path.stem, set()).add(path.resolve())
+    names: dict[Path, str] = {}
+    for stem, alike in of_stem.items():
+        tails = ({path: "/".join(path.parts[-n:]) for path in alike} for n in count(1))
+        apart = next(tail for tail in tails if len(set(tail.values())) == len(alike))
+        names |= apart if len(alike) > 1 else dict.fromkeys(alike, stem)
+    return names
 
 
 def _check_sizes(scenes: Sequence[_Lying], resolution_m: float | None) -> None:

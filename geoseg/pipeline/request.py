@@ -187,7 +187,7 @@ def resolution_for(
         if ground_pixel_m > MOST_FINER * target:
             raise InputError(
                 f"{name}: its pixels are {ground_pixel_m:.3g} m, over four times the model's {target:.3g} m; "
-                "use a finer image, or --resolution native to try anyway"
+                "use a finer image; segment and batch try anyway with --resolution native"
             )
     else:
         target = wanted

@@ -36,7 +36,7 @@ class Synonyms:
     @classmethod
     def of(cls, classes: Iterable[MapClass]) -> Synonyms:
         """Return the synonyms of the default legend and of more classes; the default legend wins."""
-        known: dict[str, str] = {}
+        known = {"bg": "background"}
         for entry in (*DEFAULT_LEGEND, *classes):
             for name in (entry.name, entry.layer):
                 if name is not None:
