@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.vector.circle import circle
 from geoseg.vector.compiled import compiled
 
 _FRAME = 4  # the direction of an edge that stays on its line
@@ -21,8 +22,6 @@ _TURNS = 4  # rounds of cutting and turning
 
 _SLANTED = 4.0  # times as much for a wall that is neither along nor across
 _ROUND = 0.5  # a circle must be this much cheaper than walls
-_LEAST_RADIUS = 4.0  # pixels; smaller squares look round
-_SAGITTA = 0.15  # pixels between a circle and the polygon that stands for it
 
 
 @compiled
@@ -60,9 +59,9 @@ def fitted(ring: Any, main: Any, price: Any, cut: Any) -> Any:
                 break
             main = turned
     if not given and not cut:
-        circle, strays = _circle(points)
+        round_one, strays = circle(points)
         if strays + 4 * price < _ROUND * cost:
-            return circle + origin, main
+            return round_one + origin, main
     return _corners(points, main, cuts, ways) + origin, main
 
 
@@ -278,38 +277,3 @@ def _corners(points: Any, main: Any, cuts: Any, ways: Any) -> Any:
         if forth <= 0:
             return corners[:0].copy()
     return corners
-
-
-@compiled
-def _circle(points: Any) -> Any:
-    """Return a polygon for the circle of the ring's area and middle, and the squared distance of the ring from it."""
-    count = len(points)
-    origin_x, origin_y = points[0]
-    doubled = cx = cy = 0.0
-    for i in range(count):
-        px, py = points[i - 1, 0] - origin_x, points[i - 1, 1] - origin_y
-        qx, qy = points[i, 0] - origin_x, points[i, 1] - origin_y
-        cross = px * qy - qx * py
-        doubled += cross
-        cx += (px + qx) * cross
-        cy += (py + qy) * cross
-    radius = np.sqrt(abs(doubled) / 2 / np.pi)
-    if radius < _LEAST_RADIUS:
-        return np.empty((0, 2), np.float64), np.inf
-    cx = origin_x + cx / (3 * doubled)
-    cy = origin_y + cy / (3 * doubled)
-    strays = 0.0
-    for i in range(count):
-        p, q = points[i - 1], points[i]
-        length = np.hypot(q[0] - p[0], q[1] - p[1])
-        for share in (0.1, 0.3, 0.5, 0.7, 0.9):
-            away = np.hypot(p[0] + share * (q[0] - p[0]) - cx, p[1] + share * (q[1] - p[1]) - cy) - radius
-            strays += length / 5 * away * away
-    sides = max(12, int(np.ceil(np.pi / np.arccos(1 - _SAGITTA / radius) / 4)) * 4)
-    radius *= np.sqrt(2 * np.pi / sides / np.sin(2 * np.pi / sides))  # of the same area
-    result = np.empty((sides, 2), np.float64)
-    for i in range(sides):
-        angle = 2 * np.pi * i / sides * np.sign(doubled)
-        result[i, 0] = cx + radius * np.cos(angle)
-        result[i, 1] = cy + radius * np.sin(angle)
-    return result, strays
