@@ -52,6 +52,8 @@ def main() -> None:
 
     images = read_folder(given.data)
     tile_of = {image.name: image.group for image in images}
+    if missing := sorted(set(KEPT_ASIDE) - set(tile_of)):
+        parser.error(f"{given.data}: has no {missing[0]}, expected the images of Dubai")
     protocol = Protocol(epochs=given.epochs, width=given.width, patches=given.patches, seed=given.seed)
     scored: dict[str, dict[str, Confusion]] = {kind: {} for kind in KINDS}
     for number, fold in enumerate(dealt(tile_of, given.folds, given.seed), 1):
@@ -121,7 +123,7 @@ def five_classes(scored: dict[str, Confusion], names: Sequence[str]) -> tuple[fl
     counts = total.counts[known]
     hits = np.array([counts[row, i] for row, i in enumerate(known)])
     union = counts.sum(1) + counts[:, known].sum(0) - hits
-    return float(hits.sum() / counts.sum()), float(np.mean(hits / np.maximum(union, 1)))
+    return float(hits.sum() / counts.sum()), float(np.mean((hits / np.maximum(union, 1))[union > 0]))
 
 
 def table(result: dict[str, dict[str, dict[str, Any]]]) -> str:

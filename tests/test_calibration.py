@@ -41,6 +41,14 @@ def test_ece_is_that_of_plain_loops_and_counts_of_parts_add_up(predicted, refere
     assert (parts.right == found.right).all()
 
 
+@given(maps, maps, percents)
+def test_predictions_of_classes_that_are_not_scored_take_no_part(predicted, reference, confidence):
+    found = Calibration.empty().add(ComparedRows(0, predicted, reference, confidence), [1, 2])
+    masked = np.where(predicted == 3, 255, confidence).astype(np.uint8)
+    masked[predicted == 0] = 255
+    np.testing.assert_allclose(found.ece, plain_ece(predicted, reference, masked), atol=1e-12)
+
+
 def test_confidences_that_mean_what_they_say_have_no_error():
     confidence = np.repeat(np.arange(101, dtype=np.uint8), 100)[None]
     reference = np.ones_like(confidence)

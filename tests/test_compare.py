@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from scipy import ndimage
 
 from geoseg.cli.main import geoseg
-from geoseg.errors import UsageError
+from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelKey
 from geoseg.learn.compare import CompareRequest, compare, paired_difference
 from geoseg.learn.compare_page import tables, to_html, to_text
@@ -25,7 +25,7 @@ from geoseg.learn.small_regions import small_regions
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.scores.confusion import Confusion
-from tests.test_train import some_labels, write_tile
+from tests.test_train import some_labels, write_picture, write_tile
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.NotGeoreferencedWarning")
 
@@ -107,6 +107,18 @@ def test_only_neighbours_of_what_is_scored_are_called_that(comparison):
     assert "parts of one tile are neighbours" in to_text(found)
     apart = [image for image in found.learned if image.group == "Tile 1"]
     assert "neighbours" not in to_text(replace(found, learned=apart))
+
+
+@pytest.mark.parametrize(("bare", "words"), [("Tile 2", "held out"), ("Tile 3", "left to learn from")])
+def test_sides_without_labels_are_refused_before_anything_is_learned(tmp_path, bare, words):
+    for tile in (2, 3):
+        write_tile(tmp_path / "city", tile, 1, labels := some_labels(tile), seed=tile)
+        if f"Tile {tile}" == bare:
+            black = np.zeros((3, *labels.shape), np.uint8)
+            write_picture(tmp_path / f"city/{bare}/masks/image_part_001.png", black, "PNG")
+    with pytest.raises(InputError, match=f"no labelled pixel is {words}"):
+        compare(CompareRequest(tmp_path / "city", tmp_path / "out", SHORT, ("Tile 2",), device="cpu"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_settings_are_not_mixed_into_earlier_runs(comparison, city):

@@ -133,7 +133,9 @@ def test_images_are_chosen_by_name_or_tile(dataset):
 )
 def test_scores_of_images_that_were_learned_from_are_called_that(tiny_model, training, known):
     card = replace(tiny_model.card, training=training)
-    told = learned_from(card, [ImageNames(name, name.split("/")[0], frozenset({"town", "b.tif"})) for name in SIZES])
+    of_town = frozenset({"town", "b.tif"})
+    images = [ImageNames(name, frozenset({name, name.split("/")[0]}), of_town) for name in SIZES]
+    told = learned_from(card, images)
     assert (f"trained on town, perhaps on {known} of the 3 images" in told) if known else not told
 
 
@@ -141,7 +143,7 @@ def test_images_of_other_sources_are_not_called_learned_from(tiny_model):
     """A folder was learned from; its files are scored one by one, and a scene of another folder beside them."""
     card = replace(tiny_model.card, training={"data": [{"name": "tiles", "held_out": ["b"]}, {"name": "d.tif"}]})
     sources = {"a": {"a.tif", "tiles"}, "b": {"b.tif", "tiles"}, "c": {"c.tif", "others"}, "d": {"d.tif", "others"}}
-    images = [ImageNames(name, name, frozenset(known)) for name, known in sources.items()]
+    images = [ImageNames(name, frozenset({name}), frozenset(known)) for name, known in sources.items()]
     assert "trained on tiles, d.tif, perhaps on 2 of the 4 images" in learned_from(card, images)
     assert not learned_from(card, images[1:3])
 

@@ -59,9 +59,14 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     )
 
     def keep(so_far: Comparison) -> None:
-        put(request.out / "compare.json", json.dumps(so_far.to_json(), ensure_ascii=False, indent=1).encode())
+        put(
+            request.out / "compare.json",
+            json.dumps(so_far.to_json(), ensure_ascii=False, allow_nan=False, indent=1).encode(),
+        )
         put(request.out / "index.html", to_html(so_far).encode())
 
     with progress_on(progress, "compare", "step") as meter:
         comparison = compare(request, meter.at, keep)
-    click.echo(json.dumps(comparison.to_json(), ensure_ascii=False) if as_json else to_text(comparison))
+    click.echo(
+        json.dumps(comparison.to_json(), ensure_ascii=False, allow_nan=False) if as_json else to_text(comparison)
+    )

@@ -10,6 +10,7 @@ import numpy as np
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.layers.legend import completed
+from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:
@@ -55,26 +56,29 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
     names = {name for one in placed for code, name in one.names.items() if (one.image.labels == code).any()}
     if not names:
         raise InputError(
-            f"{placed[0].image.name}: no label lies on it or the other scenes, expected some to learn from"
+            f"{placed[0].image.name}: no class lies on a pixel of it or the other scenes, expected labels to learn "
+            "from; look whether all of them are called unlabelled, or smaller than a pixel of --resolution"
         )
     bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
     derived = legend is None
     if legend is None:
         legend = _legend_of(names, fewest, background=gaps)
-    if missing := sorted(names - {entry.name for entry in legend}):
+    same = Synonyms.of(legend).canonical
+    value_of = {same(entry.name): entry.value for entry in legend}
+    if missing := sorted(name for name in names if same(name) not in value_of):
         raise UsageError(
             f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; rename it, or choose another "
             "field with --class-field"
         )
-    value_of = {entry.name: entry.value for entry in legend}
     choices: dict[int, tuple[str, ...]] = {}
     images = []
     for one in placed:
-        rest = value_of.get(BACKGROUND)
+        own = {code: same(name) for code, name in one.names.items()}
+        rest = value_of.get(BACKGROUND) if derived or elsewhere == "background" else None
         if rest is None and not derived and _bare(one).any():
             # Ground without one of these labels is of any class that they do not name.
-            others = tuple(entry.name for entry in legend if entry.name not in one.names.values())
+            others = tuple(entry.name for entry in legend if same(entry.name) not in own.values())
             if elsewhere == "background" or not others:
                 raise UsageError(
                     f"the labels leave ground without a class, but the classes to learn are {_listed(legend)}, with no "
@@ -83,7 +87,7 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
             known = [value for value, choice in choices.items() if choice == others]
             rest = known[0] if known else _OTHERWISE - len(choices)
             choices[rest] = others
-        images.append(replace(one, image=_relabelled(one, value_of, rest or NODATA)))
+        images.append(replace(one, image=_relabelled(one, own, value_of, rest or NODATA)))
     return Taught(LabelKey(legend, choices), images)
 
 
@@ -94,10 +98,10 @@ def _bare(one: PlacedImage) -> NDArray[np.bool_]:
     return np.asarray((one.image.labels == NODATA) & one.known)
 
 
-def _relabelled(one: PlacedImage, value_of: dict[str, int], rest: int) -> LabelledImage:
+def _relabelled(one: PlacedImage, names: dict[int, str], value_of: dict[str, int], rest: int) -> LabelledImage:
     """Return an image with legend values in place of codes, and nothing where nothing is known."""
     table: NDArray[np.uint8] = np.full(256, rest, np.uint8)
-    for code, name in one.names.items():
+    for code, name in names.items():
         table[code] = value_of.get(name, rest)
     return replace(one.image, labels=np.where(one.known, table[one.image.labels], np.uint8(NODATA)))
 
@@ -113,7 +117,8 @@ def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
     if background or BACKGROUND in names:
         classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
     if len(classes) < fewest:
-        raise InputError(f"the labels are all {known[0]!r}, expected at least two classes, or ground without labels")
+        only = classes[0].name
+        raise InputError(f"the labels are all {only!r}, expected at least two classes, or ground without labels")
     return Legend(tuple(classes))
 
 

@@ -11,9 +11,11 @@ from geoseg.errors import InputError
 from geoseg.vocabulary import NODATA, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+_PART = 512  # pixels
 
 DEMO = "demo"
 """Source of made-up scenes."""
@@ -32,6 +34,13 @@ class LabelledImage:
     """Shape (height, width): legend values, values of the :class:`LabelKey`, or 0 where nothing is known."""
     source: str = "images"
     """Kind of data it belongs to; chips are shared out among sources."""
+    also: frozenset[str] = frozenset()
+    """Other names that it goes by: the ends of its path."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that it, or its group, goes by."""
+        return self.also | {self.name, self.group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,25 @@ def class_shares(images: Sequence[LabelledImage], key: LabelKey) -> NDArray[np.f
     says = ~allowed.all(1)
     shares = (counts * says) @ (allowed / allowed.sum(1, keepdims=True))
     return np.asarray(shares / shares.sum() if shares.sum() > 0 else shares)
+
+
+def color_means(image: LabelledImage) -> Iterator[NDArray[np.float64]]:
+    """Yield the mean of each band, shape (bands,), where an image is labelled: of its parts, and of all of it.
+
+    Scenes may be as small as such a part. Ground without a label may be filler; without any label, all of it counts.
+    """
+    known = image.labels != NODATA
+    if not known.any():
+        known = ~known
+    total, count = np.zeros(len(image.pixels)), 0
+    for row, col in np.ndindex(*(-(-size // _PART) for size in known.shape)):
+        part = np.s_[row * _PART : (row + 1) * _PART, col * _PART : (col + 1) * _PART]
+        pixels = image.pixels[:, *part][:, known[part]]
+        sums = pixels.sum(1, dtype=np.float64)
+        if 2 * pixels.shape[1] >= _PART**2:
+            yield sums / pixels.shape[1]
+        total, count = total + sums, count + pixels.shape[1]
+    yield total / count
 
 
 def class_values(legend: Legend) -> NDArray[np.uint8]:

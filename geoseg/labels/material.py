@@ -143,7 +143,7 @@ def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Mat
     for image in held_out:
         whole = image.name.partition(" (")[0]  # of a part, as the split names it
         same = [tile for tile in tiles if image.source == SCENES and tile.image.name in (image.name, whole)]
-        yield ImageNames(image.name, image.group, frozenset().union(*(tile.sources for tile in same)) or folder)
+        yield ImageNames(image.name, image.names, frozenset().union(*(tile.sources for tile in same)) or folder)
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:

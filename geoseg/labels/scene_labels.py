@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import open_raster
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
-from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, read_named_polygons
+from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, check_kind, read_named_polygons
 from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import NODATA, Grid
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.scores.common_ground import Outline
-
-_CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +73,18 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
         InputError: the file cannot be used, or holds no polygons.
         UsageError: a class raster cannot be of one class.
     """
-    if path.suffix.lower() in _CONVERTIBLE:
-        raise InputError(
-            f"{path}: is no kind of file that labels are read from, expected one of "
-            f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr labels.gpkg {path.name}"
-        )
+    check_kind(path)
     if path.suffix.lower() not in VECTOR_ENDINGS:
         if field.one_class is not None:
             raise UsageError(f"--class-name {field.one_class}: is about polygons, and {path} is a class raster")
         with open_raster(path) as dataset:
-            yield _RasterLabels(RasterMap(str(path), dataset))
+            labels = _RasterLabels(RasterMap(str(path), dataset))
+            if not labels.raster.classes:
+                tell(
+                    f"{path}: has no class names, so its classes are called by their values, as in class_1; name them "
+                    f"with: geoseg vectorize {path} --legend NAMES.csv --out labels.gpkg"
+                )
+            yield labels
         return
     polygons = _named(path, field)
     for note in polygons.notes:

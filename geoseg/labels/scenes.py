@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import Grid
 
 _MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at five bytes a pixel of three bands
+_ENDS = 4  # parts of a path that may tell files of one name apart
 _SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 
 
@@ -100,7 +101,7 @@ class FoundScenes:
                     self.tell(f"{path}: no label lies on pixels that it has, so it is left out")
                     continue
                 called = names_of[path.resolve()]
-                image = LabelledImage(called, called, np.ascontiguousarray(rows.pixels), codes)
+                image = LabelledImage(called, called, np.ascontiguousarray(rows.pixels), codes, also=_ends(path))
                 placed.append(PlacedImage(path, image, scene.grid, names, known & rows.valid))
                 empty.pop(id(labels), None)
                 for note in scene.notes:
@@ -194,6 +195,12 @@ def _called(paths: Sequence[Path]) -> dict[Path, str]:
         apart = next(tail for tail in tails if len(set(tail.values())) == len(alike))
         names |= apart if len(alike) > 1 else dict.fromkeys(alike, stem)
     return names
+
+
+def _ends(path: Path) -> frozenset[str]:
+    """Return what a file may be called where others are: its stem, and the ends of its path."""
+    parts = path.resolve().parts[-_ENDS:]
+    return frozenset({path.stem, *("/".join(parts[-n:]) for n in range(1, 1 + len(parts)))})
 
 
 def _check_sizes(scenes: Sequence[_Lying], resolution_m: float | None) -> None:

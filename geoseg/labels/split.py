@@ -61,15 +61,15 @@ def split(images: Sequence[LabelledImage], named: Iterable[str], how: How, seed:
 
 
 def _by_name(images: Sequence[LabelledImage], aside: set[str]) -> Split:
-    known = {image.group for image in images} | {image.name for image in images}
+    known = frozenset().union(*(image.names for image in images))
     if unknown := sorted(aside - known):
         groups = ", ".join(sorted({image.group for image in images})[:12])
         raise UsageError(
             f"--hold-out: {unknown[0]!r} is not a tile of the data, nor an image such as {images[0].name!r}; "
             f"it has {groups}"
         )
-    held = [image for image in images if aside & {image.group, image.name}]
-    learned = [image for image in images if not aside & {image.group, image.name}]
+    held = [image for image in images if aside & image.names]
+    learned = [image for image in images if not aside & image.names]
     if not learned:
         raise UsageError("--hold-out: every image is held out, nothing is left to train on")
     return Split(learned, held, ", ".join(sorted(aside)))

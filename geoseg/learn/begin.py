@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from geoseg.scores.same_classes import Synonyms
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tensor]]:
     """Return a model's network and weights with one output for each class of a legend.
 
-    A class that the model knows by name keeps its output; a new one begins as the mean of those not kept, or of all.
+    A class that the model knows by name, in any case of letters, keeps its output; a new one begins as the mean of
+    those not kept, or of all.
     """
     spec = replace(model.card.our_network(), classes=len(legend))
     weights = dict(model.weights)
-    known = {entry.name: i for i, entry in enumerate(model.card.legend)}
-    wanted = [known.get(entry.name) for entry in legend]
+    same = Synonyms.of(model.card.legend).canonical
+    known = {same(entry.name): i for i, entry in enumerate(model.card.legend)}
+    wanted = [known.get(same(entry.name)) for entry in legend]
     spare = sorted(set(known.values()) - {i for i in wanted if i is not None}) or sorted(known.values())
     for name in ("head.weight", "head.bias"):
         weights[name] = _rows(weights[name], wanted, spare, spec.patch**2)

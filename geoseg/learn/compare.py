@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.errors import UsageError
+from geoseg.errors import InputError, UsageError
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, class_values
 from geoseg.labels.mask_key import MaskKey
@@ -30,6 +30,7 @@ from geoseg.learn.small_regions import SMALL_PIXELS, small_regions
 from geoseg.learn.train import Run, class_weights, train
 from geoseg.model.network import NetworkSpec
 from geoseg.scores.confusion import Confusion
+from geoseg.scores.figures import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -193,6 +194,9 @@ def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
         chosen = np.random.default_rng(request.protocol.seed).permutation(len(images))[:HELD_OUT]
         aside = tuple(sorted(images[i].name for i in chosen))
     told = split(images, aside, "none", 0)
+    for part, what in ((told.learned, "left to learn from"), (told.held_out, "held out")):
+        if not any(image.labels.any() for image in part):
+            raise InputError(f"{request.dataset}: no labelled pixel is {what}; look at the masks, or hold out others")
     pixels = np.concatenate([image.pixels.reshape(3, -1)[:, ::17] for image in told.learned], axis=1)
     mean, std = pixels.mean(1), np.maximum(pixels.std(1), 1.0)
     lesson = Lesson(LabelKey(LEGEND), told.learned, [], tuple(map(float, mean)), tuple(map(float, std)))
@@ -262,7 +266,10 @@ def paired_difference(better: Sequence[Confusion], worse: Sequence[Confusion]) -
     gaps = np.array([np.subtract(_summed(better, draw), _summed(worse, draw)) for draw in draws])
     bounds = np.nanpercentile(gaps[1:], (2.5, 97.5), axis=0).round(5).T.tolist()
     return {
-        name: {"difference": round(gaps[0][i], 5), "interval": bounds[i] if len(better) > 1 else None}
+        name: {
+            "difference": plain(gaps[0][i]),
+            "interval": bounds[i] if len(better) > 1 and np.isfinite(bounds[i]).all() else None,
+        }
         for i, name in enumerate(("pixel_accuracy", "mean_iou", "mean_iou_5"))
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import geoseg
 from geoseg.errors import InputError, UsageError
-from geoseg.labels.labelled import DEMO, LabelledImage
+from geoseg.labels.labelled import DEMO, LabelledImage, color_means
 from geoseg.labels.material import Gathered, Material, gathered
 from geoseg.layers.publish import check_target, published
 from geoseg.learn.begin import beginning
@@ -191,7 +191,7 @@ def _card(
     request: FitRequest, material: Gathered, lesson: Lesson, spec: NetworkSpec, init: ModelCard | None
 ) -> ModelCard:
     pixel = material.resolution_m or (init.resolution_m if init else GROUND_PIXEL_M)
-    means = np.array([image.pixels.mean((1, 2)) for image in _real(material)])
+    means = np.array([mean for image in _real(material) for mean in color_means(image)])
     low, high = means.min(0), means.max(0)
     zoom, named = float(np.exp(request.chips.zoom)), ", ".join(request.material.names)
     return ModelCard(

@@ -119,10 +119,11 @@ def _curves(history: list[dict[str, Any]], wanted: tuple[str, ...] = ("pixel_acc
     from geoseg.report.plots import lines
 
     steps = [record["step"] for record in history]
+    known = [key for key in wanted if key in history[-1]]
+    heights = {key: [record.get(key) for record in history] for key in known}
     curves = {
-        key.replace("_", " "): (steps, [float(record.get(key) or np.nan) for record in history])
-        for key in wanted
-        if key in history[-1]
+        key.replace("_", " "): (steps, [np.nan if height is None else float(height) for height in heights[key]])
+        for key in known
     }
     return lines(curves, x="step", y="", size=(5.5, 3.4))
 

@@ -14,7 +14,8 @@ class ImageNames(NamedTuple):
     """An image that is scored, by every name that a card may have for it."""
 
     name: str
-    group: str
+    names: frozenset[str]
+    """Those of itself, and of its group."""
     sources: frozenset[str]
     """Names of its file and of the folders that it may have been given by."""
 
@@ -29,7 +30,7 @@ def learned_from(card: ModelCard, images: Sequence[ImageNames]) -> str:
     for data in _sources(card.training):
         source, said = str(data.get("name")), data.get("held_out")
         aside = {name for name in said if isinstance(name, str)} if isinstance(said, list) else set()
-        here = {image for image in images if source in image.sources and not {image.name, image.group} & aside}
+        here = {image for image in images if source in image.sources and not image.names & aside}
         known |= here
         if here:
             sources[source] = None

@@ -74,7 +74,7 @@ def evaluate_model(
     legend, found = read_scored(request.data, model.card, notes.append)
     found = chosen(found, request.only, request.data.text)
     shared = _shared_classes(request, model, legend, notes)
-    if learned := learned_from(model.card, [ImageNames(one.image.name, one.image.group, one.sources) for one in found]):
+    if learned := learned_from(model.card, [ImageNames(one.image.name, one.image.names, one.sources) for one in found]):
         notes.append(learned)
     tally = _Tally(shared, wanted)
     pixels = 0

@@ -202,6 +202,7 @@ class Gathering:
         self._borders = Borders(classes, wanted.tolerance(ground_pixel_m), shape[1]) if wanted.boundary else None
         self._windows = WrongWindows(*shape) if wanted.places else None
         self._places = wanted.places
+        self._values = [entry.value for entry in classes]
         self.calibration = Calibration.empty()
 
     def add(self, rows: ComparedRows) -> None:
@@ -210,7 +211,7 @@ class Gathering:
             self._borders.add(rows)
         if self._windows is not None:
             self._windows.add(rows)
-        self.calibration = self.calibration.add(rows)
+        self.calibration = self.calibration.add(rows, self._values)
 
     def boundary(self) -> Found | None:
         """Return the counts of border pixels, after the last strip; None where they are not wanted."""

@@ -96,15 +96,11 @@ def chosen(all_of_it: Sequence[ScoredImage], only: Iterable[str], text: str) -> 
     """
     names = set(only)
     images = [one.image for one in all_of_it]
-    unknown = sorted(names.difference(*map(_names, all_of_it)))
+    unknown = sorted(names.difference(*(image.names for image in images)))
     if unknown:
         some = ", ".join(sorted({image.group for image in images})[:12])
         raise UsageError(
             f"--only: {text} has no image or tile {', '.join(map(repr, unknown))}; it has {some}, and in them images "
             f"such as {images[0].name!r}"
         )
-    return [one for one in all_of_it if not names or names & _names(one)]
-
-
-def _names(one: ScoredImage) -> set[str]:
-    return {one.image.name, one.image.group} | ({one.scene.name} if one.scene else set())
+    return [one for one in all_of_it if not names or names & one.image.names]

@@ -14,7 +14,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import MAX_PIXELS, open_raster
 from geoseg.scores.common_ground import grid_over
 from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap, burned
-from geoseg.scores.named_polygons import VECTOR_ENDINGS, read_named_polygons
+from geoseg.scores.named_polygons import VECTOR_ENDINGS, check_kind, read_named_polygons
 from geoseg.scores.same_classes import MapNames, Synonyms
 from geoseg.vocabulary import Grid, Window
 
@@ -172,6 +172,8 @@ def count_pairs(
 
 def _open_rasters(request: MapsRequest, stack: ExitStack) -> dict[Path, RasterMap]:
     """Open what is no vector file; their legends tell which layers of a vector file are classes."""
+    for path in (request.predicted, request.reference):
+        check_kind(path)
     return {
         path: RasterMap(str(path), stack.enter_context(open_raster(path)))
         for path in (request.predicted, request.reference)

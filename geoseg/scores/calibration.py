@@ -14,6 +14,8 @@ from geoseg.scores.figures import plain
 from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from geoseg.scores.compared import ComparedRows
@@ -57,11 +59,19 @@ class Calibration:
         """Return the counts of both."""
         return Calibration(self.right + other.right, self.pixels + other.pixels)
 
-    def add(self, rows: ComparedRows) -> Calibration:
-        """Return the calibration with the labelled pixels of known confidence added."""
+    def add(self, rows: ComparedRows, classes: Iterable[int] | None = None) -> Calibration:
+        """Return the calibration with the labelled pixels of known confidence added.
+
+        Args:
+            rows: what to add.
+            classes: values of those scored; other predictions are left out, since a confidence is that of one class,
+                and not that of *any but the scored ones*. None takes all.
+        """
         if rows.confidence is None:
             return self
         known = (rows.reference != NODATA) & (rows.confidence <= 100)
+        if classes is not None:
+            known &= np.isin(rows.predicted, list(classes))
         percent = rows.confidence[known]
         right = percent[(rows.predicted == rows.reference)[known]]
         return Calibration(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VECTOR_ENDINGS = (".gpkg", ".geojson", ".fgb", ".parquet")
 """Endings of the vector files that are maps."""
+_CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,19 @@ class _Layer:
     names: NDArray[np.object_]
     """Class of each geometry, None where unknown."""
     declared: frozenset[str]
+
+
+def check_kind(path: Path) -> None:
+    """Refuse other kinds of vector files than maps can be, before they are taken for broken rasters.
+
+    Raises:
+        InputError: the file is one, and has to be converted.
+    """
+    if path.suffix.lower() in _CONVERTIBLE:
+        raise InputError(
+            f"{path}: is no kind of file that maps and labels are read from, expected one of "
+            f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr {path.stem}.gpkg {path}"
+        )
 
 
 def read_named_polygons(path: Path, field: str, is_class: Callable[[str], bool]) -> NamedPolygons:
@@ -96,13 +110,21 @@ def _named(
     if chosen:
         column = frame[chosen[0]]
         texts = [
-            own if missing or not str(text).strip() else str(text).strip()
+            own if missing or not _text(text) else _text(text)
             for text, missing in zip(column, column.isna(), strict=True)
         ]
     declared = {text for text in texts if text is not None}
     if own is not None and not declared:
         declared = {own}
     return _Layer(name, frame.geometry, np.array(texts, object), frozenset(declared))
+
+
+def _text(value: object) -> str:
+    """Return a field's value as the name of a class.
+
+    Whole numbers lose the point that missing ones beside them give them.
+    """
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
 
 
 def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons:

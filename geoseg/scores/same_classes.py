@@ -175,7 +175,7 @@ def _scored(
             said = [_listed(one) for one in declared]
             raise InputError(
                 f"{maps[0].path}: has the classes {said[0]} but {maps[1].path} has {said[1]}, expected "
-                "common ones; name the field of the classes with --class-field, or choose with --classes"
+                f"common ones; {_way_out(maps)}, or choose with --classes"
             )
         return _in_order(both)
     names = {canonical(name) for name in wanted.split(",") if name.strip()}
@@ -188,6 +188,15 @@ def _scored(
             f"use all, or any of {_listed(either)}"
         )
     return _in_order(names)
+
+
+def _way_out(maps: tuple[MapNames, MapNames]) -> str:
+    """Return how to name the classes of maps that do not do so."""
+    nameless = re.compile(r"class_\d+").fullmatch
+    bare = [one.path for one in maps if one.numbered and all(map(nameless, one.names.values()))]
+    if not bare:
+        return "name the field of the classes with --class-field"
+    return f"name the values with: geoseg vectorize {bare[0]} --legend NAMES.csv --out labels.gpkg"
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
