@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 
 from geoseg.errors import ModelError
 from geoseg.model.file import load_card, load_model
+from geoseg.model.foreign.onnx_arity import _LEAST, _WITHOUT
 from geoseg.model.foreign.onnx_proto import read_proto, with_metadata, without_metadata
 from geoseg.model.foreign.wire import WireError
 
@@ -170,6 +171,29 @@ def test_sizes_that_are_claimed_are_not_made(tmp_path):
     )
     filled.graph.initializer.append(numpy_helper.from_array(np.array([100_000, 100_000, 100]), "size"))
     refusal(write(tmp_path / "n.onnx", filled, beside={**TOLD, "classes": ["a", "b", "c"]}))
+
+
+@pytest.mark.parametrize("left", range(2))
+def test_an_operation_that_lacks_an_input_does_not_end_the_process(tmp_path, left):
+    """OpenVINO 2026 reads beyond the inputs of a convolution that has too few."""
+    for number, node in enumerate(graph(1, 2).graph.node):
+        damaged = graph(1, 2)
+        inputs = damaged.graph.node[number].input
+        if len(inputs) > left and node.op_type == "Conv":
+            del inputs[left:]
+            sentence = refusal(write(tmp_path / "m.onnx", damaged, beside={**TOLD, "classes": ["a", "b"]}))
+            assert f"its operation Conv has {left} of 2 inputs" in sentence
+    unnamed = graph(1, 2)
+    unnamed.graph.node[0].input[1] = ""
+    assert "has 1 of 2" in refusal(write(tmp_path / "n.onnx", unnamed, beside={**TOLD, "classes": ["a", "b"]}))
+
+
+def test_what_operations_need_at_least_is_what_onnx_says():
+    """For every operation and version that ONNX knows."""
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if schema.domain == "":
+            least = _LEAST.get(schema.name, 0 if schema.name in _WITHOUT else 1)
+            assert least <= schema.min_input, (schema.name, schema.since_version)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoseg.model.foreign import wire
+from geoseg.model.foreign.onnx_arity import check_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,22 +149,31 @@ def _check_nodes(message: memoryview, which: int, depth: int) -> None:
 
 
 def _node(node: memoryview, depth: int) -> tuple[str, list[str]]:
-    """Return an operation's name and outputs; looks into its attributes."""
-    operation, outputs = "", []
+    """Return an operation's name and outputs; looks into its inputs and attributes."""
+    operation, domain, inputs, outputs = "", "", list[str](), list[str]()
     for number, value, _ in wire.fields(node):
-        if number == 2:
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
             outputs.append(_text(value))
         elif number == 4:
             operation = _text(value)
         elif number == 5:
-            for inner, content, _ in wire.fields(_message(value)):
-                if inner in (5, 10):
-                    _check_tensor(_message(content))
-                elif inner in (6, 11):
-                    _check_nodes(_message(content), 1, depth - 1)
-                elif inner in (22, 23):
-                    _check_sparse(_message(content))
+            _check_attribute(_message(value), depth)
+        elif number == 7:
+            domain = _text(value)
+    check_inputs(operation, domain, inputs)
     return operation, outputs
+
+
+def _check_attribute(attribute: memoryview, depth: int) -> None:
+    for number, content, _ in wire.fields(attribute):
+        if number in (5, 10):
+            _check_tensor(_message(content))
+        elif number in (6, 11):
+            _check_nodes(_message(content), 1, depth - 1)
+        elif number in (22, 23):
+            _check_sparse(_message(content))
 
 
 def _check_sparse(tensor: memoryview) -> None:
