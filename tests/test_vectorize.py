@@ -217,6 +217,25 @@ def test_a_link_as_result_is_reported_by_the_name_that_was_given(tmp_path):
     assert len(pyogrio.list_layers(tmp_path / "map.gpkg")) == 6
 
 
+def test_of_others_maps_unlabelled_ground_has_no_layer_unless_it_is_asked_for(tmp_path):
+    path = own_raster(tmp_path / "classes.tif", patches(values=4))
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(**{name: "" for name in raster.tags() if name.startswith("GEOSEG")})
+    (tmp_path / "legend.csv").write_text("1,orchard\n2,Ignore\n3,not-labelled\n")
+    unsaid = VectorRequest(simplify_px=0)
+    run(tmp_path, path, unsaid, legend=tmp_path / "legend.csv")
+    assert {layer for layer, _kind in pyogrio.list_layers(tmp_path / "map.gpkg")} & {
+        "orchard",
+        "Ignore",
+        "not-labelled",
+    } == {"orchard"}
+    run(tmp_path, path, KEEP, "all.gpkg", legend=tmp_path / "legend.csv")
+    assert {"orchard", "Ignore"} <= {layer for layer, _kind in pyogrio.list_layers(tmp_path / "all.gpkg")}
+    (tmp_path / "legend.csv").write_text("1,void\n2,Ignore\n3,unlabelled\n")
+    run(tmp_path, path, unsaid, "nothing.gpkg", legend=tmp_path / "legend.csv")
+    assert {"void", "Ignore"} <= {layer for layer, _kind in pyogrio.list_layers(tmp_path / "nothing.gpkg")}
+
+
 def test_a_truncated_raster_is_refused(tmp_path):
     path = own_raster(tmp_path / "classes.tif", np.random.default_rng(0).integers(0, 6, (900, 900)).astype(np.uint8))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--classes",
     metavar="all|LIST",
-    help="Classes or layers to write.  [default: buildings,roads,water; else all]",
+    help="Classes or layers to write.  [default: buildings,roads,water; of other maps all but unlabelled ground]",
 )
 @click.option("--confidence", type=_FILE, help="Raster of confidences in percent, on the same pixels.")
 @vector_options("as segment; others 0")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import geoseg
+from geoseg.class_names import is_unlabelled
 from geoseg.layers.features import WantedLayers
 from geoseg.layers.publish import Publication, check_target
 from geoseg.layers.qgis_project.content import Project
@@ -150,10 +151,11 @@ def told(rows: Iterable[ClassRows], tell: Callable[[int], None]) -> Iterator[Cla
 
 
 def _chosen(wanted: VectorRequest, legend: Legend) -> tuple[MapClass, ...]:
-    """Return the classes to write: of our own maps the default layers, of others' everything."""
+    """Return the classes to write: of our own maps the default layers, of others' everything that has a meaning."""
     known = {entry.name for entry in DEFAULT_LEGEND}
     if wanted.classes is None and not {entry.name for entry in legend} <= known:
-        return legend.select("all")
+        everything = legend.select("all")
+        return tuple(entry for entry in everything if not is_unlabelled(entry.name)) or everything
     return chosen_classes(wanted, legend)
 
 

@@ -17,7 +17,8 @@ MODEL = file(
     "Model (empty: the bundled one)",
     "--model",
     "A model file of your own, as geoseg train writes it, an ONNX file, or a STAC MLM item (.json). Empty: the model "
-    "that comes with geoseg, for images of built-up areas with pixels of about 1 m.",
+    "that comes with geoseg, for images of built-up areas with pixels of about 1 m. The word dubai: the other one that "
+    "comes along, for images like the Dubai data set's.",
     endings="Models (*.safetensors *.onnx *.json);;All files (*)",
     advanced=False,
 )
