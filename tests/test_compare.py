@@ -25,7 +25,7 @@ from geoseg.learn.small_regions import small_regions
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.scores.confusion import Confusion
-from tests.test_train import some_labels, write_picture, write_tile
+from tests.small_city import some_labels, write_picture, write_tile
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.NotGeoreferencedWarning")
 

@@ -18,7 +18,7 @@ from geoseg.learn.begin import beginning
 from geoseg.model.learned import ImageNames, learned_from
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import Legend, MapClass
-from tests.test_labels import UTM, noise, square, write_scene
+from tests.labelled_ground import UTM, noise, square, write_scene
 
 LEGEND = Legend(
     tuple(

@@ -1,18 +1,11 @@
-"""Training: from a labelled folder to a model file, through crashes, and never on what is held out."""
+"""Training: from a labelled folder to a model file, and never on what is held out."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import signal
-import subprocess
-import sys
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 import torch
 
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
@@ -20,11 +13,10 @@ from geoseg.inference.network import RunsOn, WindowShape
 from geoseg.inference.runtime import build_network
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
-from geoseg.labels.material import Material
 from geoseg.learn import ahead
 from geoseg.learn import train as train_module
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit
+from geoseg.learn.fit import fit
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.scoring import score_images
@@ -33,99 +25,25 @@ from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
-
-SEEN = {1: (200, 60, 50), 2: (110, 110, 110), 3: (30, 60, 190), 4: (40, 150, 50), 5: (230, 210, 150)}
-"""What the classes look like from above."""
-
-MASKED = {c.value: tuple(bytes.fromhex(c.color[1:])) for c in DEFAULT_LEGEND} | {0: (155, 155, 155)}
+from tests.small_city import (
+    MASKED,
+    SEEN,
+    Killed,
+    a_request,
+    killed_at,
+    painted,
+    some_labels,
+    write_city,
+    write_picture,
+    write_tile,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
-def write_picture(path, pixels, driver, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count, height, width = pixels.shape
-    palette = options.pop("palette", None)
-    with rasterio.open(
-        path, "w", driver=driver, count=count, height=height, width=width, dtype="uint8", **options
-    ) as file:
-        if palette:
-            file.write_colormap(1, palette)
-        file.write(pixels)
-
-
-def painted(labels, colors, spread=0, seed=0):
-    """Return (3, h, w) colours of labels, with some noise."""
-    table = np.zeros((256, 3), np.int16)
-    for value, color in colors.items():
-        table[value] = color
-    noise = np.random.default_rng(seed).normal(0, spread, (3, *labels.shape)) if spread else 0
-    return np.clip(table[labels].transpose(2, 0, 1) + noise, 0, 255).astype(np.uint8)
-
-
-def some_labels(seed, size=(64, 72)):
-    random = np.random.default_rng(seed)
-    blocks = random.integers(1, 6, (-(-size[0] // 12), -(-size[1] // 12))).astype(np.uint8)
-    labels = blocks.repeat(12, 0).repeat(12, 1)[: size[0], : size[1]]
-    labels[:3, :3] = 0
-    return np.ascontiguousarray(labels)
-
-
-def write_tile(folder, tile, part, labels, *, palette=False, seed=0):
-    write_picture(
-        folder / f"Tile {tile}/images/image_part_00{part}.jpg",
-        painted(labels, SEEN, 6, seed),
-        "JPEG",
-        quality=95,
-    )
-    mask = folder / f"Tile {tile}/masks/image_part_00{part}.png"
-    if palette:
-        write_picture(mask, labels[None], "PNG", palette={value: (*color, 255) for value, color in MASKED.items()})
-    else:
-        write_picture(mask, painted(labels, MASKED), "PNG")
-
-
 @pytest.fixture(scope="module")
 def dubai(tmp_path_factory):
-    """Return a small folder in the no images with masks: three tiles, one of them with palette masks."""
-    folder = tmp_path_factory.mktemp("dubai") / "city"
-    for tile, part in itertools.product((1, 2, 3), (1, 2)):
-        write_tile(folder, tile, part, some_labels(10 * tile + part), palette=tile == 2, seed=tile)
-    (folder / "Tile 1/images/without_a_mask.jpg").write_bytes(
-        (folder / "Tile 1/images/image_part_001.jpg").read_bytes()
-    )
-    (folder / "classes.json").write_text("{}")
-    return folder
-
-
-def a_request(dubai, out, *, steps=12, every=4, seed=1, **more):
-    hold_out = more.pop("hold_out", ("Tile 3",))
-    material = {"hold_out": hold_out, "how": more.pop("how", "auto" if hold_out else "none")}
-    fields = {"material": Material(dubai, **material), "out": out, "widths": (4, 8), "device": "cpu"} | more
-    recipe = Recipe(steps=steps, learning_rate=2e-2, warmup=3, check_every=every)
-    return FitRequest(**{"recipe": recipe, "chips": ChipPlan(size=32, batch=3, seed=seed), **fields})
-
-
-class Killed(BaseException):
-    """Stands for a process that ends at once."""
-
-
-def killed_at(step):
-    def tell(done, _total):
-        if done == step:
-            raise Killed
-
-    return tell
-
-
-def assert_same(one, other):
-    first, second = load_model(one), load_model(other)
-    assert replace(first.card, name="") == replace(second.card, name="")
-    for name, tensor in first.weights.items():
-        np.testing.assert_array_equal(tensor, second.weights[name])
-
-
-# ---- reading labelled images
+    return write_city(tmp_path_factory.mktemp("dubai") / "city")
 
 
 def test_both_kinds_of_masks_are_read_as_they_were_painted(dubai):
@@ -169,9 +87,6 @@ def test_a_damaged_image_names_itself(tmp_path):
     with pytest.raises(InputError) as refused:
         read_folder(tmp_path)
     assert str(refused.value).startswith(str(image))
-
-
-# ---- the model file
 
 
 def test_a_model_file_and_its_card(dubai, tmp_path):
@@ -227,9 +142,6 @@ def test_an_existing_model_is_not_replaced_unless_asked(dubai, tmp_path):
     load_model(out)
 
 
-# ---- what is held out stays out
-
-
 @pytest.mark.parametrize(
     ("hold_out", "learned"),
     [
@@ -281,184 +193,6 @@ def test_a_data_set_without_a_single_label_is_refused_for_that(tmp_path):
     assert "learning-rate" not in str(refused.value)
 
 
-# ---- stopped runs
-
-
-@pytest.mark.parametrize("at", [5, 8, 9])
-def test_a_killed_run_goes_on_where_it_was(dubai, tmp_path, at):
-    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    fit(a_request(dubai, straight))
-    with pytest.raises(Killed):
-        fit(a_request(dubai, broken), tell=killed_at(at))
-    assert not broken.exists()
-    told = []
-    fit(a_request(dubai, broken), tell=lambda done, _total: told.append(done))
-    assert told[0] == (at - 1) // 4 * 4 + 1, "it began from the last checkpoint and not anew"
-    assert_same(straight, broken)
-
-
-def test_the_best_so_far_is_a_model_of_its_own_while_the_run_goes_on(dubai, tmp_path):
-    out = tmp_path / "m.safetensors"
-    with pytest.raises(Killed):
-        fit(a_request(dubai, out), tell=killed_at(9))
-    begun = load_model(f"{out}.run/best.safetensors")
-    assert begun.card.name == "m"
-    assert begun.card.scores == []
-    fit(a_request(dubai, out))
-    ended, best = load_model(out), load_model(f"{out}.run/best.safetensors")
-    for name, tensor in ended.weights.items():
-        np.testing.assert_array_equal(tensor, best.weights[name])
-
-
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(dubai, tmp_path):
-    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    fit(a_request(dubai, straight))
-    with pytest.raises(Killed):
-        fit(a_request(dubai, broken), tell=killed_at(2))
-    fit(a_request(dubai, broken))
-    assert_same(straight, broken)
-
-
-CHILD = """
-import sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit
-from geoseg.labels.material import Material
-from geoseg.learn.lesson import Recipe
-request = FitRequest(
-    Material(Path(sys.argv[1]), hold_out=("Tile 3",)), Path(sys.argv[2]), widths=(4, 8), device="cpu",
-    recipe=Recipe(steps=24, learning_rate=2e-2, warmup=3, check_every=4),
-    chips=ChipPlan(size=32, batch=3, seed=1),
-)
-fit(request, tell=lambda done, _: print(done, flush=True))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-def test_kill_nine_at_any_moment_loses_nothing(dubai, tmp_path):
-    """Killed for good several times, the run still ends with the weights of an undisturbed one."""
-    out = tmp_path / "killed.safetensors"
-    for least in (5, 16):
-        child = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", CHILD, str(dubai), str(out)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with child:
-            for line in child.stdout:
-                if int(line) >= least:
-                    child.send_signal(signal.SIGKILL)
-                    break
-        assert child.returncode == -signal.SIGKILL
-        assert not out.exists()
-        reached = torch.load(f"{out}.run/last.pt", weights_only=True)["step"]
-        assert reached >= (least - 1) // 4 * 4, "a checkpoint is missing or half-written"
-    told = []
-    fit(a_request(dubai, out, steps=24), tell=lambda done, _total: told.append(done))
-    assert told[0] == reached + 1
-    straight = tmp_path / "straight.safetensors"
-    fit(a_request(dubai, straight, steps=24))
-    ends = [torch.load(f"{path}.run/last.pt", weights_only=True)["averaged"] for path in (out, straight)]
-    for name, tensor in ends[1].items():  # one thread or two add up in another order
-        np.testing.assert_allclose(ends[0][name], tensor, atol=1e-3)
-
-
-@pytest.fixture
-def stopped(dubai, tmp_path):
-    out = tmp_path / "m.safetensors"
-    with pytest.raises(Killed):
-        fit(a_request(dubai, out), tell=killed_at(6))
-    return out
-
-
-@pytest.mark.parametrize(
-    "other", [{"seed": 2}, {"steps": 13}, {"widths": (4, 4)}, {"hold_out": ("Tile 2",)}, {"every": 3}]
-)
-def test_other_settings_are_not_mixed_into_an_existing_run(dubai, stopped, other):
-    with pytest.raises(UsageError, match="--restart") as refused:
-        fit(a_request(dubai, stopped, **other))
-    assert "last.pt" in str(refused.value)
-    told = []
-    fit(a_request(dubai, stopped, restart=True, **other), tell=lambda done, _total: told.append(done))
-    assert told[0] == 1
-
-
-def test_another_start_is_not_mixed_into_an_existing_run(dubai, stopped, tmp_path):
-    begin = tmp_path / "begin.safetensors"
-    fit(a_request(dubai, begin, steps=1))
-    with pytest.raises(UsageError, match="--restart"):
-        fit(a_request(dubai, stopped, init=str(begin)))
-
-
-def test_changed_labels_are_not_answered_with_the_old_model(tmp_path):
-    folder, out = tmp_path / "city", tmp_path / "m.safetensors"
-    for tile in (1, 3):
-        write_tile(folder, tile, 1, some_labels(tile))
-    fit(a_request(folder, out, steps=2))
-    before = load_model(out).card.tensors_sha256
-    write_tile(folder, 1, 1, some_labels(99))
-    try:
-        fit(a_request(folder, out, steps=2, overwrite=True))
-    except UsageError:
-        return  # refusing is as good as training again
-    assert load_model(out).card.tensors_sha256 != before
-
-
-def test_restart_discards_the_earlier_run(dubai, stopped):
-    told = []
-    fit(a_request(dubai, stopped, restart=True), tell=lambda done, _total: told.append(done))
-    assert told == list(range(1, 13))
-    history = [json.loads(line) for line in Path(f"{stopped}.run/history.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in history] == [4, 8, 12]
-
-
-def test_a_damaged_checkpoint_is_told(dubai, stopped):
-    checkpoint = Path(f"{stopped}.run/last.pt")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(InputError) as refused:
-        fit(a_request(dubai, stopped))
-    assert str(refused.value).startswith(f"{checkpoint}: ")
-
-
-@pytest.mark.parametrize("state", [{"step": 3}, [1, 2], torch.zeros(2)], ids=["a mapping", "a list", "a tensor"])
-def test_a_checkpoint_of_something_else_is_told(dubai, stopped, state):
-    checkpoint = Path(f"{stopped}.run/last.pt")
-    torch.save(state, checkpoint)
-    with pytest.raises(InputError) as refused:
-        fit(a_request(dubai, stopped))
-    assert str(refused.value).startswith(f"{checkpoint}: ")
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_images_of_one_colour_are_no_reason_to_fail(tmp_path):
-    """A single flat colour per band (or a band that is always 255) has no deviation, yet nothing is wrong with it."""
-    labels = some_labels(1)
-    write_tile(tmp_path / "flat", 1, 1, labels)
-    flat = np.full((3, *labels.shape), 128, np.uint8)
-    write_picture(tmp_path / "flat/Tile 1/images/image_part_001.jpg", flat, "JPEG", quality=100)
-    fit(a_request(tmp_path / "flat", tmp_path / "m.safetensors", hold_out=(), steps=2))
-
-
-def test_a_checkpoint_that_is_code_does_not_run(dubai, stopped, tmp_path):
-    trace = tmp_path / "trace"
-
-    class Evil:
-        def __reduce__(self):
-            return Path.touch, (trace,)
-
-    torch.save({"settings": Evil()}, f"{stopped}.run/last.pt")
-    with pytest.raises(InputError):
-        fit(a_request(dubai, stopped))
-    assert not trace.exists()
-
-
-# ---- fine-tuning
-
-
 def test_init_keeps_network_and_normalization(dubai, tmp_path, make_model):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
     begin = fit(a_request(dubai, first, hold_out=("Tile 1",), widths=(4, 6, 8)))
@@ -494,9 +228,6 @@ def test_init_of_other_bands_or_values_is_refused(dubai, tmp_path, make_model, b
     save_model(path, other.card, other.weights)
     with pytest.raises((UsageError, ModelError)):
         fit(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
-
-
-# ---- learning
 
 
 def test_it_learns_what_is_easy(dubai, tmp_path):

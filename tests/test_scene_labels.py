@@ -1,0 +1,252 @@
+"""Georeferenced scenes with polygons or class rasters as labels: they lie where they belong, silent elsewhere."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
+
+from geoseg.errors import InputError, ModelError, UsageError
+from geoseg.labels.labelled import LabelKey
+from geoseg.labels.material import Material, gathered
+from geoseg.labels.scene_labels import ClassField
+from geoseg.labels.scenes import ScenePair, paired
+from geoseg.vocabulary import DEFAULT_LEGEND
+from tests.labelled_ground import HOUSES, ORIGIN, UTM, classes, noise, square, write, write_scene
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326", "EPSG:3857"])
+def test_polygons_of_any_crs_lie_where_rasterio_puts_them(tmp_path, crs):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.gpkg"
+    frame = geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_crs(crs)
+    frame.to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print)
+    with rasterio.open(scene) as raster:
+        expected = rasterize(HOUSES, raster.shape, transform=raster.transform)
+        np.testing.assert_array_equal(found.learned[0].pixels, raster.read())
+    ours = found.learned[0].labels
+    known = ours > 0  # the labels' extent, in their CRS, may leave out a sliver at the rim
+    assert known.mean() > 0.93
+    np.testing.assert_array_equal(ours[known] == 1, expected[known] == 1)
+    assert [entry.name for entry in found.key.legend] == ["building", "background"]
+    assert found.key.legend.by_value(2).layer is None
+    assert found.resolution_m == pytest.approx(1, rel=1e-3)
+
+
+def test_ground_beyond_the_extent_of_the_labels_is_not_learned(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.geojson"
+    geopandas.GeoDataFrame({"class": ["building"] * 2}, geometry=HOUSES[1:3], crs=UTM).to_file(labels)
+    (image,) = gathered(Material(scenes=(ScenePair((scene,), labels),), how="none"), None, print).learned
+    outside = np.ones(image.labels.shape, bool)
+    outside[20:55, 30:75] = False
+    assert (image.labels[outside] == 0).all()
+    assert (image.labels[~outside] > 0).all()
+
+
+def test_broken_polygons_are_repaired_and_counted_and_fields_name_classes(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    x, y = ORIGIN
+    bow = shapely.Polygon([(x + 10, y - 10), (x + 30, y - 30), (x + 30, y - 10), (x + 10, y - 30)])
+    labels = tmp_path / "mixed.gpkg"
+    kinds = ["building", "Roads", "orchard"]
+    frame = geopandas.GeoDataFrame({"kind": kinds}, geometry=[bow, square(40, 5, 15), square(0, 60, 20)], crs=UTM)
+    frame.to_file(labels, layer="things")
+    notes = []
+    wanted = Material(scenes=(ScenePair((scene,), labels),), class_field=ClassField("kind"), how="none")
+    found = gathered(wanted, None, notes.append)
+    assert any("repaired 1 invalid" in note for note in notes)
+    assert [entry.name for entry in found.key.legend] == ["building", "road", "orchard", "background"]
+    image = found.learned[0]
+    assert set(np.unique(image.labels)) == {0, 1, 2, 3, 4}
+    one = Material(scenes=(ScenePair((scene,), labels),), class_field=ClassField(one_class="roof"), how="none")
+    assert [entry.name for entry in gathered(one, None, print).key.legend] == ["roof", "background"]
+
+
+def test_labels_elsewhere_are_refused_with_both_bounds(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "far.gpkg"
+    geopandas.GeoDataFrame(geometry=[square(900, 900, 5)], crs=UTM).to_file(labels, layer="buildings")
+    with pytest.raises(InputError, match=r"shares no ground.*far\.gpkg lies at 350900.*scene\.tif lies at 350000"):
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
+    geopandas.GeoDataFrame(geometry=[], crs=UTM).to_file(labels, layer="buildings", mode="w")
+    with pytest.raises(InputError, match=r"far\.gpkg: has no polygons"):
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
+
+
+def test_class_rasters_are_labels_on_any_grid(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    truth = classes((30, 40), most=3)
+    truth[:5] = 0
+    x, y = ORIGIN
+    write(tmp_path / "classes.tif", truth[None], crs=UTM, transform=Affine(2, 0, x, 0, -2, y), nodata=0)
+    legend = [
+        {"value": c.value, "name": c.name, "layer": c.layer, "color": c.color, "style": c.style} for c in DEFAULT_LEGEND
+    ]
+    with rasterio.open(tmp_path / "classes.tif", "r+") as file:
+        file.update_tags(GEOSEG_LEGEND=json.dumps(legend))
+    found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "classes.tif"),), how="none"), None, print)
+    assert [entry.name for entry in found.key.legend] == ["building", "road", "water"]
+    np.testing.assert_array_equal(found.learned[0].labels, truth.repeat(2, 0).repeat(2, 1))
+
+
+def test_footprints_beside_a_model_of_more_classes(tmp_path, make_model):
+    """``unknown``: where no house is, the other classes stay open; ``background``: the model's classes do not do."""
+    from geoseg.model.network import NetworkSpec
+
+    card = make_model(NetworkSpec(3, 5, (4, 8))).card
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    pairs = (ScenePair((scene,), labels),)
+    found = gathered(Material(scenes=pairs, elsewhere="unknown", how="none"), card, print)
+    assert found.key.legend == card.legend
+    allowed = found.key.allowed()[found.learned[0].labels]
+    at = (slice(20, 32), slice(30, 42))
+    assert (allowed[at] == [True, False, False, False, False]).all()
+    assert (allowed[35, 10] == [False, True, True, True, True]).all()
+    with pytest.raises(UsageError, match="--elsewhere unknown"):
+        gathered(Material(scenes=pairs, elsewhere="unknown"), None, print)
+    fresh = gathered(Material(scenes=pairs, how="none"), card, print)
+    assert [entry.name for entry in fresh.key.legend] == ["building", "background"]
+
+
+def test_scenes_are_read_at_the_resolution_asked_for(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair((scene,), labels),), resolution_m=1.0, how="none"), None, print)
+    assert found.learned[0].labels.shape == (60, 80)
+    assert (found.learned[0].labels == 1).sum() == sum(house.area for house in HOUSES)
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_detail_is_not_made_up(tmp_path, polygons):
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / ("houses.gpkg" if polygons else "classes.tif")
+    if polygons:
+        geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    else:
+        at = Affine(0.5, 0, ORIGIN[0], 0, -0.5, ORIGIN[1])
+        write(labels, classes((120, 160))[None], crs=UTM, transform=at)
+    for metres in (0.1, 0.0005):
+        wanted = Material(scenes=(ScenePair((scene,), labels),), resolution_m=metres, how="none")
+        with pytest.raises(InputError, match="invent detail"):
+            gathered(wanted, None, print)
+
+
+def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.labels.scenes._MOST_PIXELS", 20_000)
+    scene = write_scene(tmp_path / "scene.tif", (120, 160), pixel=0.5)
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    pair = ScenePair((scene,), labels)
+    assert len(gathered(Material(scenes=(pair,), how="none"), None, print).learned) == 1
+    with pytest.raises(InputError, match=r"7.68e\+04 pixels at 0.25 m"):
+        gathered(Material(scenes=(pair,), resolution_m=0.25, how="none"), None, print)
+    monkeypatch.setattr("geoseg.labels.scenes.open_scene", lambda *_: pytest.fail("was read"))
+    with pytest.raises(InputError, match="fewer scenes"):
+        gathered(Material(scenes=(pair, pair), how="none"), None, print)
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_what_no_label_lies_on_is_not_measured(tmp_path, monkeypatch, polygons):
+    """A coarse overview elsewhere in the folder, or a large scene: left out, and no reason to refuse the rest."""
+    monkeypatch.setattr("geoseg.labels.scenes._MOST_PIXELS", 20_000)
+    x, y = ORIGIN
+    write_scene(tmp_path / "tiles/a.tif", (60, 80))
+    write(tmp_path / "tiles/overview.tif", noise((40, 40)), crs=UTM, transform=Affine(50, 0, x + 9000, 0, -50, y))
+    write(tmp_path / "tiles/large.tif", noise((400, 400)), crs=UTM, transform=Affine(1, 0, x + 9000, 0, -1, y))
+    labels = tmp_path / ("houses.gpkg" if polygons else "classes.tif")
+    if polygons:
+        geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    else:
+        write(labels, classes((60, 80))[None], crs=UTM, transform=Affine(1, 0, x, 0, -1, y))
+    notes = []
+    wanted = Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), resolution_m=1.0, how="none")
+    found = gathered(wanted, None, notes.append)
+    assert [image.name for image in found.learned] == ["a"]
+    assert sum("no label lies on it" in note for note in notes) == 2
+    write(tmp_path / "tiles/fine.tif", noise((40, 40)), crs=UTM, transform=Affine(0.1, 0, x + 9000, 0, -0.1, y))
+    found = gathered(Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), how="none"), None, notes.append)
+    assert found.resolution_m == pytest.approx(1, rel=2e-3)  # UTM's scale
+
+
+def test_scenes_and_labels_go_together():
+    assert [(pair.scenes, pair.labels) for pair in paired(["a", "b"], ["l"])] == [(("a", "b"), "l")]
+    assert [pair.labels for pair in paired(["a", "b"], ["l", "m"])] == ["l", "m"]
+    with pytest.raises(UsageError, match="3 for 2 scenes"):
+        paired(["a", "b"], ["l", "m", "n"])
+
+
+def test_a_model_of_other_values_is_refused_for_pictures(tmp_path, make_model):
+    from geoseg.model.network import NetworkSpec
+
+    write(tmp_path / "images/a.png", noise((8, 8)), "PNG")
+    write(tmp_path / "masks/a.png", classes((8, 8))[None], "PNG")
+    other = make_model(NetworkSpec(3, 5, (4, 8)), value_range=(0.0, 1.0)).card
+    with pytest.raises(ModelError, match="--init"):
+        gathered(Material(tmp_path), other, print)
+
+
+def test_values_without_a_meaning_leave_every_class_open():
+    key = LabelKey(DEFAULT_LEGEND, {200: ("road", "land")})
+    allowed = key.allowed()
+    assert allowed.shape == (256, 5)
+    np.testing.assert_array_equal(allowed[1:6], np.eye(5, dtype=bool))
+    np.testing.assert_array_equal(allowed[200], [False, True, False, False, True])
+    assert allowed[[0, 6, 199, 255]].all()
+    for wrong in ({1: ("road",)}, {200: ()}, {200: ("sea",)}, {0: ("road",)}, {256: ("road",)}):
+        with pytest.raises(InputError, match="label value"):
+            LabelKey(DEFAULT_LEGEND, wrong)
+
+
+def test_labels_of_a_single_class_everywhere_teach_nothing(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    labels = tmp_path / "all.gpkg"
+    geopandas.GeoDataFrame(geometry=[square(-10, -10, 200)], crs=UTM).to_file(labels, layer="buildings")
+    with pytest.raises(InputError, match="all 'building'"):
+        gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print)
+
+
+def test_files_of_labels_say_nothing_about_classes_that_they_do_not_name(tmp_path, make_model):
+    """Buildings alone here, roads alone there: bare ground may be a road here, and a building there."""
+    from geoseg.model.network import NetworkSpec
+
+    card = make_model(NetworkSpec(3, 5, (4, 8))).card
+    pairs = []
+    for name, row, layer in (("a", 0, "buildings"), ("b", 5000, "roads")):
+        scene, labels = write_scene(tmp_path / f"{name}.tif", row=row), tmp_path / f"{name}.gpkg"
+        shapes = [square(row, 0, 10), square(row + 50, 70, 10)]
+        geopandas.GeoDataFrame(geometry=shapes, crs=UTM).to_file(labels, layer=layer)
+        pairs.append(ScenePair((scene,), labels))
+    found = gathered(Material(scenes=tuple(pairs), elsewhere="unknown", how="none"), card, print)
+    allowed = found.key.allowed()
+    one, other = (allowed[image.labels[30, 40]] for image in found.learned)
+    assert one.tolist() == [False, True, True, True, True]
+    assert other.tolist() == [True, False, True, True, True]
+
+
+def test_the_finest_pixel_is_taken_where_none_is_asked_for(tmp_path):
+    scenes = (write_scene(tmp_path / "a.tif"), write_scene(tmp_path / "b.tif", (120, 160), row=2000, pixel=0.5))
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=[*HOUSES, square(1010, 10, 9)], crs=UTM).to_file(labels, layer="buildings")
+    found = gathered(Material(scenes=(ScenePair(scenes, labels),), how="none"), None, print)
+    assert found.resolution_m == pytest.approx(0.5, rel=1e-3)
+    assert sorted(image.labels.shape for image in found.learned) == [(120, 160), (120, 160)]
+
+
+def test_flags_that_contradict_one_another(tmp_path):
+    with pytest.raises(UsageError, match="--hold-out and --split patch"):
+        Material(tmp_path, hold_out=("a",), how="patch")
+    with pytest.raises(UsageError, match="--legend"):
+        Material(scenes=(ScenePair((tmp_path,), tmp_path),), legend_file=tmp_path)
