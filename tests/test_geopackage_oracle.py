@@ -10,7 +10,7 @@ import pyogrio
 import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
-from test_layers import BUILDING, grid, in_batches, three_layers
+from written_layers import BUILDING, grid, in_batches, three_layers
 
 from geoseg.layers import geopackage
 from geoseg.layers.centerlines import LAYER, SCHEMA, append_lines, line_records
