@@ -221,6 +221,17 @@ def test_a_tile_that_kills_is_named(run, out, tiles, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("other", ["slow:0.5", "kill"])
+def test_a_tile_that_was_done_when_its_process_died_counts_as_done(run, out, other):
+    code, _, complaints = run("--jobs", "2", faults={"a": "kill late", "b": other}).wait()
+    assert code == (6 if other == "kill" else 0), complaints
+    statuses = [status for status, _ in told(out).values()]
+    assert statuses == ["done", "failed" if other == "kill" else "done", "done", "done"]
+    assert report_of(out)["kept"] == 0
+    assert untidy(out) == []
+
+
+@pytest.mark.slow
 def test_a_tile_that_kills_the_only_process_is_named_in_the_next_run(run, out, tiles):
     assert run(faults={"b": "kill"}).wait()[0] == 137
     code, _, _ = run(faults={"b": "kill"}).wait()

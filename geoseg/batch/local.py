@@ -15,6 +15,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geoseg.batch import manifest
@@ -62,21 +63,29 @@ def in_a_pool(tasks: Iterable[Task], jobs: int, gpus: list[str] | None = None) -
         gpus: names of accelerators, given out to the processes in turn; None leaves the choice to the tasks.
     """
     waiting = iter(tasks)
+    suspected: set[str] = set()
     while True:
         pool = _Pool(jobs, gpus)
         try:
-            yield from pool.run(waiting)
+            for outcome in pool.run(waiting):
+                yield _done_unheard(outcome) if outcome.name in suspected else outcome
         finally:
             pool.stop()
         if not pool.suspects:
             return
+        suspected |= {task.name for task in pool.suspects}
         # Most of them only waited in the pool; where none had begun, any may be to blame.
         begun = {task.name for task in pool.suspects if manifest.killed(task)}
         suspects = [task for task in pool.suspects if task.name in begun or not begun]
         for task in suspects:
-            yield _alone(task, gpus)
+            yield _done_unheard(_alone(task, gpus))
         if begun:
             waiting = itertools.chain((task for task in pool.suspects if task.name not in begun), waiting)
+
+
+def _done_unheard(outcome: Outcome) -> Outcome:
+    """Return the outcome of a suspected task: what is there already was done by a process that is gone, unheard."""
+    return replace(outcome, status="done") if outcome.status == "kept" else outcome
 
 
 def _alone(task: Task, gpus: list[str] | None) -> Outcome:

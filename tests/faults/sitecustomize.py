@@ -2,7 +2,7 @@
 
 GEOSEG_FAULTS is a JSON object that maps names of tasks to what befalls each when its first window is done and its
 temporary files are there: ``kill`` ends the process at once, ``raise`` raises what nobody expects, ``slow:SECONDS``
-waits.
+waits. ``kill late`` ends it when the task is done and its manifest says so, before anybody hears of it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class Finder(importlib.abc.MetaPathFinder):
 
         def load_and_change(module):
             load(module)
-            run = module._run
+            run, remove = module._run, module._remove_log
             module._run = lambda task, warm, tell: run(task, warm, with_faults(task.name, tell))
+            module._remove_log = lambda task: os._exit(137) if FAULTS.get(task.name) == "kill late" else remove(task)
 
         spec.loader.exec_module = load_and_change
         return spec
