@@ -232,6 +232,16 @@ def test_a_tile_that_was_done_when_its_process_died_counts_as_done(run, out, oth
 
 
 @pytest.mark.slow
+def test_a_tile_whose_process_dies_late_each_time_counts_as_done(run, out):
+    assert run(faults={"a": "kill"}).wait()[0] == 137
+    code, _, complaints = run(faults={"a": "kill late"}).wait()  # done alone this time
+    assert code == 0, complaints
+    assert [status for status, _ in told(out).values()] == ["done"] * 4
+    assert report_of(out)["kept"] == 0
+    assert untidy(out) == []
+
+
+@pytest.mark.slow
 def test_a_tile_that_kills_the_only_process_is_named_in_the_next_run(run, out, tiles):
     assert run(faults={"b": "kill"}).wait()[0] == 137
     code, _, _ = run(faults={"b": "kill"}).wait()

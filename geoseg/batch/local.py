@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.batch import manifest
 from geoseg.batch.lock import remove_unheld
-from geoseg.batch.perform import failed, perform
+from geoseg.batch.perform import failed, kept, perform
 from geoseg.pipeline.warm import Warm
 
 if TYPE_CHECKING:
@@ -95,7 +95,11 @@ def _alone(task: Task, gpus: list[str] | None) -> Outcome:
         outcomes = list(pool.run(iter([task])))
     finally:
         pool.stop()
-    return failed(task, KILLS.format(source=task.source)) if pool.suspects else outcomes[0]
+    if not pool.suspects:
+        return outcomes[0]
+    if manifest.why_not_done(task):
+        return failed(task, KILLS.format(source=task.source))
+    return _done_unheard(kept(task))  # its process died once the result was there
 
 
 class _Pool:
