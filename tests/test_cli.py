@@ -311,40 +311,7 @@ def test_vv_shows_where_a_defect_is(ran, verb):
     assert "in body" in complaint
 
 
-# ---- signals, pipes, doors
-
-WAITING = """
-import sys, time, types
-import click
-from geoseg.cli.main import VERBS, main
-
-@click.command("probe")
-def command():
-    try:
-        print("ready", flush=True)
-        time.sleep(60)
-    finally:
-        print("tidied", flush=True)
-
-VERBS["probe"] = "Wait."
-sys.modules["geoseg.cli.probe"] = types.SimpleNamespace(command=command)
-main(["probe"])
-"""
-
-
-@posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_tidy_up_and_end_with_128_and_their_number(number, code):
-    with subprocess.Popen(
-        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        said, complaint = process.communicate(timeout=20)
-    assert said == "tidied\n"
-    assert complaint.startswith("geoseg: stopped by SIG")
-    assert "Traceback" not in complaint
-    assert process.returncode == code
+# ---- pipes, doors
 
 
 @posix

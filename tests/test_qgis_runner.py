@@ -176,6 +176,19 @@ def test_cancelling_asks_the_whole_group_and_it_can_tidy_up(tmp_path):
 
 
 @on_posix
+def test_a_child_that_did_not_hear_is_asked_again_in_another_way(tmp_path):
+    ready, left = tmp_path / "ready", tmp_path / "half-written"
+    code = (
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"  # as a Python does that has only begun
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.remove(sys.argv[2])))\n"
+        "open(sys.argv[2], 'w').close()\nopen(sys.argv[1], 'w').close()\ntime.sleep(60)\n"
+    )
+    with pytest.raises(runner.Stopped):
+        run(code, Listener(ready), ready, left)
+    assert not left.exists()
+
+
+@on_posix
 def test_a_child_that_does_not_listen_is_ended_with_all_its_own(tmp_path):
     grandchild, child = tmp_path / "grandchild", tmp_path / "child"
     deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"

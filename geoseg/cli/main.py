@@ -7,19 +7,16 @@ import errno
 import importlib
 import logging
 import os
-import signal
 import sys
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import geoseg as package
+from geoseg.cli import stopping
 from geoseg.errors import GeosegError, Interrupted
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 # In the order data travels. A verb's module is imported when the verb is used; help needs only these lines.
 VERBS = {
@@ -35,10 +32,6 @@ VERBS = {
     "qgis": "Work with QGIS: the plugin for its Processing toolbox, and styles as files.",
     "demo": "Render a made-up aerial scene with its true map.",
 }
-
-_STOPPING = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":
-    _STOPPING.append(signal.SIGBREAK)  # what one program can send another there
 
 
 class LazyVerbs(click.Group):
@@ -65,8 +58,9 @@ class LazyVerbs(click.Group):
         try:
             return super().invoke(ctx)
         except (GeosegError, Interrupted) as error:
-            _show(error)
-            ctx.exit(error.exit_code)
+            ended = stopping.reason() or error
+            _show(ended)
+            ctx.exit(ended.exit_code)
         except BrokenPipeError:  # the reader has seen enough (`| head`); click would call it a failure
             _silence_stdout()
             ctx.exit(0)
@@ -96,14 +90,6 @@ def _show(error: BaseException, sentence: str | None = None) -> None:
         click.echo("".join(traceback.format_exception(error)), err=True)
 
 
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    """Raise in the main thread, so that temporary files are removed on the way out."""
-    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
-    stopped = Interrupted(f"stopped by {signal.Signals(number).name}; nothing was left half-written")
-    stopped.exit_code = 128 + number
-    raise stopped
-
-
 def _silence_stdout() -> None:
     """Send what is still to be written to standard output nowhere."""
     with contextlib.suppress(OSError, ValueError):
@@ -116,15 +102,14 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         _silence_stdout()
-    sys.exit(code)
+    stopping.leave(code)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of DESIGN: 0, 1–6, or 130/143 by signal."""
     if not sys.warnoptions:  # libraries warn their programmers; users are told in our own words
         warnings.simplefilter("ignore")
-    for number in _STOPPING:
-        signal.signal(number, _stop)
+    stopping.listen()
     try:
         # Outside standalone mode click returns the code of ``ctx.exit`` instead of raising it.
         code = geoseg.main(args=arguments, prog_name="geoseg", standalone_mode=False)
@@ -143,5 +128,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         _leave(130)
     except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1
+        if (stopped := stopping.reason()) is not None:
+            _show(stopped)
+            _leave(stopped.exit_code)
         _show(error, f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}")
         _leave(1)

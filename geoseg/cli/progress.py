@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from geoseg.cli import stopping
 from geoseg.cli.options import RESULT
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Meter(Protocol):
 
 
 class _Silent:
-    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
-        pass
+    def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:  # noqa: ARG002
+        stopping.check()
 
     def stage(self, stage: str, unit: str) -> Meter:  # noqa: ARG002
         return self
@@ -45,6 +46,7 @@ class _JsonLines:
         return self
 
     def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
+        stopping.check()
         now = time.monotonic()
         if done < total and now - self.last < 0.1:
             return
@@ -85,6 +87,7 @@ class _Bar:
         return self
 
     def at(self, done: int, total: int, pixels: int = 0, failed: int = 0) -> None:
+        stopping.check()
         rate = f"{pixels / 1e6 / max(time.monotonic() - self.started, 1e-3):.1f} Mpx/s" if pixels else ""
         rate += f" {failed} failed" if failed else ""
         self.bar.update(self.task, completed=done, total=total, rate=rate)

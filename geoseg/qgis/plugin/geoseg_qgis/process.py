@@ -55,14 +55,19 @@ class Child:
         """Tell whether the process itself has ended; others of its group may live on."""
         return self._process.poll() is not None
 
-    def ask_to_stop(self) -> bool:
-        """Ask the whole group to stop, as Ctrl-C does; return whether it could be asked."""
+    def ask_to_stop(self, *, again: bool = False) -> bool:
+        """Ask the whole group to stop, as Ctrl-C does; return whether it could be asked.
+
+        A Python that has only begun may drop the first signal. A second one of the same kind would end geoseg at once,
+        with its temporary files where they are; another kind says no more than the first.
+        """
         try:
             if sys.platform == "win32":
-                # Fails where QGIS has no console of its own.
-                self._process.send_signal(signal.CTRL_BREAK_EVENT)
+                if not again:
+                    # Fails where QGIS has no console of its own.
+                    self._process.send_signal(signal.CTRL_BREAK_EVENT)
             else:
-                os.killpg(self._process.pid, signal.SIGINT)
+                os.killpg(self._process.pid, signal.SIGTERM if again else signal.SIGINT)
         except (OSError, ValueError):
             return False
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import time
 from collections import deque
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 GRACE_S = 30.0
 """Seconds that geoseg has to leave by itself when it is asked to stop: it first finishes the window it computes."""
 
+_ASK_AGAIN_S = 2.0  # after a first time that was perhaps not heard
 _HELD_OPEN_S = 5.0  # how long pipes may stay open after the child is gone
 
 
@@ -82,10 +84,14 @@ def run(
 
 def _listen(child: Child, heard: _Heard, grace_s: float) -> bool:
     """Pass lines on until both pipes are closed; return whether the child was asked to stop."""
-    open_pipes, stop_at, gone_at = 2, None, None
+    open_pipes, stop_at, ask_again_at, gone_at = 2, None, math.inf, None
     while open_pipes:
         if stop_at is None and heard.feedback.isCanceled():
+            ask_again_at = time.monotonic() + _ASK_AGAIN_S
             stop_at = time.monotonic() + (grace_s if child.ask_to_stop() else 0)
+        if time.monotonic() >= ask_again_at:
+            ask_again_at = math.inf
+            child.ask_to_stop(again=True)
         if stop_at is not None and time.monotonic() >= stop_at:
             child.kill()
         try:
