@@ -15,9 +15,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from test_batch import RASTER, batch, classes, files, out, redone, report_of, tiles, told, untidy  # noqa: F401
 
-from geoseg.batch.local import _Pool
+from tests.batch_runs import RASTER, batch, classes, files, out, redone, report_of, tiles, told, untidy  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 
@@ -262,26 +261,3 @@ def test_two_runs_at_once_do_nothing_twice(run, out):
     assert sum(report["kept"] for report in reports) == 4
     assert untidy(out) == []
     assert report_of(out)["inputs"] == 4
-
-
-@pytest.mark.slow
-def test_each_process_gets_an_accelerator_of_its_own():
-    pool = _Pool(2, ["3", "GPU-7f"])
-    try:
-        script = "sleep 0.4; echo $PPID $CUDA_VISIBLE_DEVICES"
-        futures = [pool._executor.submit(subprocess.getoutput, script) for _ in range(12)]
-        given = {tuple(future.result(60).split()) for future in futures}
-    finally:
-        pool.stop()
-    assert {name for _, name in given} == {"3", "GPU-7f"}
-    assert len(given) == 2
-
-
-@pytest.mark.slow
-def test_more_processes_than_accelerators_share_them():
-    pool = _Pool(3, ["0"])
-    try:
-        futures = [pool._executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES") for _ in range(3)]
-        assert {future.result(60) for future in futures} == {"0"}
-    finally:
-        pool.stop()
