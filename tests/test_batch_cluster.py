@@ -1,81 +1,33 @@
-"""Batches on a Dask cluster inside this process: what is done, kept, refused and named."""
+"""Batches on a Dask cluster inside this process: what is done and kept, what travels, and what is lost."""
+
+# ruff: noqa: F811 - fixtures are imported
 
 from __future__ import annotations
 
 import json
 import pickle
-import socket
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import geoseg
 from geoseg.batch import cluster as on_cluster
 from geoseg.batch import connect, manifest
-from geoseg.batch.request import BatchRequest, How, Wanted, Where
+from geoseg.batch.request import Where
 from geoseg.batch.run import Watch, batch
 from geoseg.batch.scenes import scene_tasks
 from geoseg.batch.sources.inputs import gather_inputs
-from geoseg.batch.task import Outcome, Task
-from geoseg.errors import UsageError
+from geoseg.batch.task import Outcome
 from geoseg.inference.network import RunsOn
 from geoseg.model.file import load_card
 from geoseg.pipeline.request import SceneRequest
-
-distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def here():
-    """Two workers with one thread each, in this process."""
-    resources = {"n_workers": 2, "threads_per_worker": 1, "resources": {"GPU": 1}}
-    with distributed.LocalCluster(processes=False, dashboard_address="127.0.0.1:0", **resources) as made:
-        made.wait_for_workers(2)
-        yield made
-
-
-@pytest.fixture
-def tiles(tmp_path, write_scene):
-    """Six tiles of noise."""
-    random = np.random.default_rng(0)
-    folder = tmp_path / "tiles"
-    folder.mkdir()
-    for number in range(6):
-        write_scene(folder / f"t{number}.tif", random.integers(0, 256, (3, 40, 48)).astype(np.uint8))
-    return folder
-
-
-@pytest.fixture
-def asked(tmp_path, tiles, tiny_model_path, here):
-    """The request for class rasters of all tiles."""
-    how = How(model=str(tiny_model_path), runs_on=RunsOn(device="cpu", threads=1))
-    request = BatchRequest(
-        (), tmp_path / "out", wanted=Wanted(None, raster=True), how=how, where=Where(scheduler=here.scheduler_address)
-    )
-    return request.of(gather_inputs([str(tiles)]))
-
-
-@pytest.fixture
-def connected(here, tmp_path):
-    with connect.cluster(Where(scheduler=here.scheduler_address), tmp_path, gpu=False) as made:
-        yield made
-
-
-def named(count, tmp_path, asked, stem="n"):
-    """Return tasks that nobody will really do."""
-    of = asked.how.of("x.tif", asked.wanted.beside(tmp_path / "x"))
-    return (Task(f"{stem}{i}", f"{stem}{i}.tif", f"{i:032x}", of, tmp_path / f"{stem}{i}") for i in range(count))
+from tests.clusters import asked, connected, distributed, here, named, tiles  # noqa: F401
 
 
 def done(task):
     return Outcome(task.name, task.source, "done")
-
-
-# ---- what is done
 
 
 def test_all_tiles_are_done_and_kept_when_asked_again(asked):
@@ -200,9 +152,6 @@ def test_two_clients_with_the_same_work_do_it_once(asked, monkeypatch):
     assert all(report.counts()["failed"] == report.counts()["left"] == 0 for report in reports)
 
 
-# ---- what travels, and how much of it
-
-
 def test_few_tasks_are_in_hand_however_many_there_are(connected, here, asked, tmp_path, monkeypatch):
     monkeypatch.setattr(on_cluster, "perform", lambda task, warm: done(task))
     taken, most = 0, 0
@@ -255,112 +204,6 @@ def test_gpus_are_asked_for(here, asked, tmp_path, monkeypatch, gpu, expected):
         )
         assert len(list(connected.run(named(3, tmp_path, asked)))) == 3
     assert seen == [expected] * 3
-
-
-# ---- what is refused
-
-
-def refused(where, folder, **options):
-    began = time.monotonic()
-    with pytest.raises(UsageError) as caught, connect.cluster(where, folder, **({"gpu": False} | options)):
-        pass
-    assert time.monotonic() - began < 15
-    sentence = str(caught.value)
-    assert sentence.startswith("--scheduler") or options.get("gpu")
-    assert "\n" not in sentence
-    return sentence
-
-
-@pytest.mark.parametrize(
-    "address", ["tcp://127.0.0.1:{port}", "127.0.0.1:{port}", "nonsense", "http://x", "tls://127.0.0.1:{port}"]
-)
-def test_no_scheduler(tmp_path, monkeypatch, address):
-    monkeypatch.setattr(connect, "CONNECT_S", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = address.format(port=port)
-    sentence = refused(Where(scheduler=address), tmp_path)
-    assert f"{address} cannot be reached" in sentence
-
-
-def test_something_else_listens_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(connect, "CONNECT_S", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        sentence = refused(Where(scheduler=f"tcp://127.0.0.1:{other.getsockname()[1]}"), tmp_path)
-    assert "cannot be reached" in sentence
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [(None, "cannot be read (No such file or directory)"), ("{", "is not the file"), ("[]", "is not the file")],
-)
-def test_a_scheduler_file_of_no_use(tmp_path, monkeypatch, text, said):
-    monkeypatch.setattr(connect, "CONNECT_S", 0.5)
-    path = tmp_path / "scheduler.json"
-    if text is not None:
-        path.write_text(text)
-    assert said in refused(Where(scheduler_file=str(path)), tmp_path)
-
-
-def test_a_scheduler_file_that_comes_a_little_later(here, tmp_path, asked):
-    path = tmp_path / "scheduler.json"
-    later = threading.Timer(0.5, lambda: path.write_text(json.dumps({"address": here.scheduler_address})))
-    later.start()
-    report = batch(replace(asked, where=Where(scheduler_file=str(path))))
-    assert report.counts()["done"] == 6
-
-
-def test_both_ways_to_name_it():
-    with pytest.raises(UsageError, match="give one of them"):
-        Where(scheduler="tcp://127.0.0.1:8786", scheduler_file="scheduler.json")
-    with pytest.raises(UsageError, match="--jobs"):
-        Where(jobs=2, scheduler="tcp://127.0.0.1:8786")
-
-
-def test_no_workers(tmp_path, monkeypatch):
-    monkeypatch.setattr(connect, "WORKERS_S", 0.3)
-    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as empty:
-        sentence = refused(Where(scheduler=empty.scheduler_address), tmp_path)
-        assert "has no workers" in sentence
-        assert f"dask worker {empty.scheduler_address}" in sentence
-
-
-def test_workers_of_another_version(here, tmp_path, monkeypatch):
-    where = Where(scheduler=here.scheduler_address)
-    monkeypatch.setattr(connect, "_about", lambda _token: ("0.0.9", True))
-    assert "has geoseg 0.0.9, expected" in refused(where, tmp_path)
-
-    def lacking(_token):
-        raise ModuleNotFoundError("No module named 'geoseg'")
-
-    monkeypatch.setattr(connect, "_about", lacking)
-    assert "has geoseg not installed (ModuleNotFoundError), expected" in refused(where, tmp_path)
-
-
-def test_a_worker_of_another_version_that_came_later(connected, asked, tmp_path):
-    submit = connected._client.submit
-    connected._client.submit = lambda do, task, beside, version, **k: submit(do, task, beside, "9.9", **k)
-    (outcome,) = connected.run(named(1, tmp_path, asked))
-    assert outcome.status == "failed"
-    assert f"has geoseg {geoseg.__version__}, expected 9.9" in outcome.why
-
-
-def test_workers_that_see_another_folder(here, tmp_path, monkeypatch):
-    about = connect._about
-    monkeypatch.setattr(connect, "_about", lambda token: about(token.replace("here", "there")))
-    folder = tmp_path / "here"
-    folder.mkdir()
-    assert f"does not see the folder {folder}" in refused(Where(scheduler=here.scheduler_address), folder)
-    assert list(folder.iterdir()) == []
-
-
-def test_no_worker_with_a_gpu(tmp_path):
-    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as plain:
-        sentence = refused(Where(scheduler=plain.scheduler_address), tmp_path, gpu=True)
-    assert "dask worker --resources GPU=1" in sentence
-
-
-# ---- what is lost
 
 
 def test_a_cluster_that_all_workers_leave(asked, tmp_path, monkeypatch):
