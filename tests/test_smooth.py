@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_squaring import BUILDING, LAND, assert_whole, corner_angles, coverage_of, drawn, in_pixels, town, turned
-from tests.test_vector import polygons_of
+from tests.traced_maps import polygons_of
 
 SQUARE = shapely.box(30, 30, 90, 90)
 

@@ -18,7 +18,7 @@ from geoseg.pipeline.request import VectorRequest
 from geoseg.pipeline.vectorize import VectorizeRequest, vectorize
 from geoseg.vector.right_angles import fitted
 from geoseg.vocabulary import NODATA
-from tests.test_vector import polygons_of
+from tests.traced_maps import polygons_of
 
 BUILDING, ROAD, LAND = 1, 2, 5
 PIXEL_AREA = 0.25

@@ -13,7 +13,7 @@ from geoseg.vector.runs import Runs
 from geoseg.vector.sieve import sieve
 from geoseg.vector.trace import trace
 from tests.oracles import classes_of, gdal_faces, outlines_of, regions_of
-from tests.test_vector import TRANSFORMS, blobs, grid_of, polygons_of, sieve_whole
+from tests.traced_maps import TRANSFORMS, blobs, grid_of, polygons_of, sieve_whole
 
 BELTS = [1, 2, 3, 5, 64]
 PIXELS = Affine.identity()

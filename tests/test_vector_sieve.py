@@ -9,16 +9,9 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.vector.runs import Runs
-from geoseg.vector.sieve import least_pixels, sieve
-from tests.oracles import classes_of, sieved
-from tests.traced_maps import blobs, polygons_of, rasters
-
-
-def sieve_whole(classes, least, step=None):
-    step = step or len(classes)
-    strips = (Runs.of(classes[row : row + step]) for row in range(0, len(classes), step))
-    return np.concatenate([classes_of(rows) for rows in sieve(strips, least)])
+from geoseg.vector.sieve import least_pixels
+from tests.oracles import sieved
+from tests.traced_maps import blobs, polygons_of, rasters, sieve_whole
 
 
 def test_least_pixels_are_never_under_four_unless_everything_is_kept():

@@ -11,7 +11,10 @@ from rasterio.crs import CRS
 
 from geoseg.vector.belts import belts
 from geoseg.vector.polygonize import Tracing, polygonize
+from geoseg.vector.runs import Runs
+from geoseg.vector.sieve import sieve
 from geoseg.vocabulary import DEFAULT_LEGEND, ClassRows, Grid, Polygons
+from tests.oracles import classes_of
 
 UTM = CRS.from_epsg(32640).to_wkt(version="WKT2_2019")
 KEEP = dict.fromkeys(range(1, 6), 0.0)
@@ -78,3 +81,9 @@ def blobs(seed, height=96, width=80, classes=4):
 sides = st.integers(1, 9)
 rasters = st.tuples(sides, sides).flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 3)))
 tolerances = st.sampled_from([0.0, 0.75, 1.0, 1.5, 3.0, 10.0])
+
+
+def sieve_whole(classes, least, step=None):
+    step = step or len(classes)
+    strips = (Runs.of(classes[row : row + step]) for row in range(0, len(classes), step))
+    return np.concatenate([classes_of(rows) for rows in sieve(strips, least)])
