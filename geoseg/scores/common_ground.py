@@ -13,7 +13,6 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import InputError
 from geoseg.scene.georeference import ground_pixel_m
-from geoseg.scene.longitudes import full_turn, nearest
 from geoseg.vocabulary import Grid
 
 if TYPE_CHECKING:
@@ -42,11 +41,6 @@ class Outline:
         """Return the outline of all pixels of a grid."""
         corners = [grid.transform @ xy for xy in ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))]
         return cls(name, pyproj.CRS.from_wkt(grid.crs), np.array(corners, np.float64))
-
-    @property
-    def middle(self) -> float:
-        """Middle of the box, x."""
-        return float(self.corners[:, 0].min() + self.corners[:, 0].max()) / 2
 
     @property
     def place(self) -> str:
@@ -130,12 +124,6 @@ def same_grid(one: Grid, other: Grid) -> bool:
     return bool(np.abs(np.array(there) - corners).max() < 1e-3)
 
 
-def turns_to(outline: Outline, grid: Grid) -> float:
-    """Return what leads a map to a grid of the same CRS on the same ground, in x: whole turns of the world, or 0."""
-    turn = full_turn(outline.crs)
-    return turn * round((Outline.of_grid("", grid).middle - outline.middle) / turn) if turn else 0.0
-
-
 def projection(
     outline: Outline, grid: Grid, *, back: bool = False
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -146,35 +134,27 @@ def projection(
     Raises:
         InputError: nothing is known that leads from one CRS to the other.
     """
-    crs, grid_crs = outline.crs, pyproj.CRS.from_wkt(grid.crs).to_2d()
+    crs, project = outline.crs, None
     a, b, c, d, e, f = grid.transform[:6] if back else (~grid.transform)[:6]
-    end = outline if back else Outline.of_grid("", grid)
-    turn, project, moved = full_turn(end.crs), None, 0.0
-    if same_crs(crs, grid):
-        moved = turns_to(outline, grid) * (-1 if back else 1)
-    else:
+    if not same_crs(crs, grid):
         try:
-            ends = (grid_crs, crs.to_2d()) if back else (crs.to_2d(), grid_crs)
+            there = pyproj.CRS.from_wkt(grid.crs).to_2d()
+            ends = (there, crs.to_2d()) if back else (crs.to_2d(), there)
             project = pyproj.Transformer.from_crs(*ends, always_xy=True)
         except ProjError as error:
             raise InputError(
-                f"{outline.name}: cannot be brought from {crs.name} to {grid_crs.name} "
+                f"{outline.name}: cannot be brought from {crs.name} to {pyproj.CRS.from_wkt(grid.crs).name} "
                 f"({error}), expected known CRSs; assign the right one with ogr2ogr or gdal_translate -a_srs"
             ) from None
 
-    def brought(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if project is None:
-            return x + moved, y
-        x, y = project.transform(x, y)
-        return nearest(x, end.middle, turn), y
-
     def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = brought(xy[:, 0], xy[:, 1])
+        x, y = project.transform(xy[:, 0], xy[:, 1]) if project else (xy[:, 0], xy[:, 1])
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
 
     def to_ground(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         col, row = pixels[:, 0], pixels[:, 1]
-        return np.stack(brought(a * col + b * row + c, d * col + e * row + f), axis=1)
+        x, y = a * col + b * row + c, d * col + e * row + f
+        return np.stack(project.transform(x, y) if project else (x, y), axis=1)
 
     return to_ground if back else to_pixels
 

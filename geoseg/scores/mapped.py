@@ -5,7 +5,7 @@ Rasters come by nearest neighbour, polygons by the pixel centre rule; both are a
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +23,7 @@ from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.georeference import grid_of
-from geoseg.scene.longitudes import full_turn
-from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid, turns_to
+from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -90,28 +89,10 @@ class RasterMap:
         if same_grid(self.grid, grid):
             yield lambda window: self._codes(self._read(self._dataset, window, masked=True))
             return
-        with ExitStack() as stack:
-            copies = [stack.enter_context(self._warped(grid, turned)) for turned in self._turns(grid)]
-            yield lambda window: np.minimum.reduce([self._codes(self._read(it, window, masked=False)) for it in copies])
-
-    def _turns(self, grid: Grid) -> list[float]:
-        """Return by what to move the raster in x to find all of it on a grid; more than once past the antimeridian."""
-        outline = self.outline
-        if same_crs(outline.crs, grid):
-            return [turns_to(outline, grid)]
-        turn = full_turn(outline.crs)
-        if not turn:
-            return [0.0]
-        left, right = outline.corners[:, 0].min(), outline.corners[:, 0].max()
-        beyond = ((0.0, True), (-turn, right > turn / 2), (turn, left < -turn / 2))
-        return [turned for turned, is_needed in beyond if is_needed]  # GDAL looks from -180 to 180 only
-
-    def _warped(self, grid: Grid, turned: float) -> WarpedVRT:
         try:
-            return WarpedVRT(
+            warped = WarpedVRT(
                 self._dataset,
                 src_crs=CRS.from_wkt(self.grid.crs),
-                src_transform=Affine.translation(turned, 0) @ self.grid.transform,
                 crs=CRS.from_wkt(grid.crs),
                 transform=grid.transform,
                 height=grid.height,
@@ -122,6 +103,8 @@ class RasterMap:
             )
         except (RasterioError, CPLE_BaseError, ValueError) as error:
             raise InputError(f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}") from None
+        with warped:
+            yield lambda window: self._codes(self._read(warped, window, masked=False))
 
     def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
