@@ -45,6 +45,26 @@ def test_a_block_at_the_end_of_touching_tiles_is_held_out(tmp_path):
     np.testing.assert_array_equal(named.held_out[0].pixels, whole[:, 40:60])
 
 
+@pytest.mark.parametrize("name", ["z50", "z60", "z80", "z90"])
+def test_the_tile_that_is_named_is_held_out_and_no_other(tmp_path, name):
+    folder, labels, whole, _ = tiles_of(tmp_path, 5, 1)  # z50 is the first by name, the last by place
+    found = gathered(Material(scenes=(ScenePair((folder,), labels),), hold_out=(name,)), None, print)
+    (held,) = found.held_out
+    top = 20 * (9 - int(name[1]))
+    np.testing.assert_array_equal(held.pixels, whole[:, top : top + 20])
+    assert sum(np.count_nonzero(image.labels) for image in found.learned) == 4 * 20 * 24
+    assert name in held.names
+    assert not held.names & {"z50", "z60", "z70", "z80", "z90"} - {name}
+
+
+def test_a_part_of_a_file_is_of_that_file_whatever_its_name(tmp_path):
+    scene = write_scene(tmp_path / "scene (1).tif")
+    labels = tmp_path / "houses.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    (part,) = gathered(Material(scenes=(ScenePair((scene,), labels),)), None, print).aside
+    assert "scene (1).tif" in part.sources
+
+
 def test_tiles_far_apart_stay_images_of_their_own(tmp_path):
     near, far = write_scene(tmp_path / "a.tif"), write_scene(tmp_path / "b.tif", row=5000)
     labels = tmp_path / "houses.gpkg"
@@ -120,7 +140,7 @@ def test_two_pictures_of_one_ground_are_never_on_both_sides(tmp_path):
     wanted = Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), hold_out=("c",), resolution_m=1.0)
     found = gathered(wanted, None, print)
     assert [image.name for image in found.held_out] == ["c"]
-    assert {image.group for image in found.learned} == {"a"}
+    assert {image.group for image in found.learned} == {"a and 2 touching"}
     for image in found.learned:
         assert (image.labels[:, 70:80] == 0).all()
         assert (image.labels[:, :68] > 0).all()

@@ -185,3 +185,69 @@ def test_files_of_a_generator_in_a_ring_of_references_are_removed_too():
 
 def test_a_run_that_is_done_ends_as_one():
     assert ran("import atexit\natexit.register(stop)\n") == (0, "tidied\n", "")
+
+
+def test_a_second_signal_ends_a_run_that_is_done_and_does_not_end():
+    before = time.monotonic()
+    code, said, _ = ran("""
+        import threading
+        def later():
+            time.sleep(0.5)
+            stop()
+            time.sleep(0.2)
+            stop(signal.SIGTERM)
+            time.sleep(0.2)
+            stop(signal.SIGTERM)
+            time.sleep(15)
+        threading.Thread(target=later).start()
+    """)
+    assert (code, said) == (-signal.SIGTERM, "tidied\n")
+    assert time.monotonic() - before < 10
+
+
+def test_a_second_signal_of_another_kind_ends_a_tidying_that_hangs():
+    code, said, _ = ran("""
+        try:
+            stop(signal.SIGTERM)
+        finally:
+            for _ in range(2):
+                time.sleep(0.2)
+                stop()
+            time.sleep(15)
+    """)
+    assert (code, said) == (-signal.SIGINT, "")
+
+
+def test_a_program_that_calls_the_command_line_hears_signals_afterwards():
+    told = """
+import signal, time, os
+from geoseg.cli.main import main
+signal.signal(signal.SIGINT, lambda *_: print("heard", flush=True))
+for _ in range(2):
+    try:
+        main(["--version"])
+    except SystemExit as left:
+        assert not left.code
+for _ in range(2):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+"""
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "heard", "")
+
+
+def test_what_a_defect_of_it_holds_is_tidied_too():
+    code, said, complaint = ran("""
+        def parts():
+            try:
+                yield
+            finally:
+                print("removed", flush=True)
+        held = parts()
+        next(held)
+        try:
+            stop()
+        except BaseException:
+            raise ValueError("half a file") from None
+    """)
+    assert (code, said, complaint) == (130, "tidied\nremoved\n", STOPPED[2])

@@ -111,25 +111,33 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         warnings.simplefilter("ignore")
     stopping.listen()
     try:
+        _leave(_run(arguments))
+    except Interrupted as stopped:  # at the last moment
+        stopping.leave(stopped.exit_code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run the command line and return its exit code; no error is alive any more, nor what its traceback holds."""
+    try:
         # Outside standalone mode click returns the code of ``ctx.exit`` instead of raising it.
         code = geoseg.main(args=arguments, prog_name="geoseg", standalone_mode=False)
-        _leave(code if isinstance(code, int) else 0)
-    except click.Abort:
-        _leave(130)
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
     except click.ClickException as wrong:
         wrong.show()
-        _leave(wrong.exit_code)
+        code = wrong.exit_code
     except GeosegError as error:
         _show(error)
-        _leave(error.exit_code)
+        code = error.exit_code
     except (Interrupted, BrokenPipeError) as ended:
         _silence_stdout()
-        _leave(getattr(ended, "exit_code", 0))
-    except KeyboardInterrupt:
-        _leave(130)
+        code = getattr(ended, "exit_code", 0)
     except Exception as error:  # noqa: BLE001 - the last door: a defect is reported as one, with exit code 1
-        if (stopped := stopping.reason()) is not None:
+        stopped, code = stopping.reason(), 1
+        if stopped is not None:
             _show(stopped)
-            _leave(stopped.exit_code)
-        _show(error, f"internal error, please report it with the output of -vv: {type(error).__name__}: {error}")
-        _leave(1)
+            code = stopped.exit_code
+        else:
+            said = f"{type(error).__name__}: {error}"
+            _show(error, f"internal error, please report it with the output of -vv: {said}")
+    return code if isinstance(code, int) else 0

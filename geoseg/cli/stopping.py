@@ -47,14 +47,19 @@ class _Stop:
 
 
 _stop = _Stop()
+_before: dict[int, Any] = {}  # handlers of who called the command line
 _unraisable = sys.unraisablehook
 
 
 def listen() -> None:
     """Raise Interrupted in the main thread when a signal asks the run to stop; to be called there."""
     _stop.__init__()  # type: ignore[misc] # a program may call the command line more than once
+    if not _before:
+        atexit.register(_ignore)  # first, to be called last
     for number in SIGNALS:
-        signal.signal(number, _hear)
+        earlier = signal.signal(number, _hear)
+        if earlier is not _hear:
+            _before[number] = earlier
     sys.unraisablehook = _look_at_dropped
 
 
@@ -70,14 +75,13 @@ def check() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process when all is done and told; signals are not heard any more.
+    """End the process when all is done and told; a signal is not heard any more, a second one of its kind is.
 
     A run that was stopped ends at once: threads of libraries may be at work still, and taking the interpreter down
     under them can crash.
     """
     _stop.leaving = True
     if _stop.number is None:
-        atexit.register(_ignore)
         sys.exit(code)
     gc.collect()  # what was unwound and hangs together, as generators that have files to remove
     with contextlib.suppress(Exception):
@@ -89,13 +93,18 @@ def leave(code: int) -> NoReturn:
 
 
 def _ignore() -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    """Let the interpreter be taken down, which is soon done; SIGTERM ends what hangs there."""
+    if signal.getsignal(signal.SIGINT) is _hear:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
     """Take a signal, or a reminder of it, in the main thread."""
     if _stop.leaving:
+        if _stop.number is None:  # all is done; a second one is for whoever called the command line
+            signal.signal(number, _before.get(number, signal.SIG_DFL))
+        elif not _stop.reminding:  # not a reminder that comes late
+            signal.signal(number, signal.SIG_DFL)
         return
     if _stop.number is None:
         _stop.number, _stop.since = number, time.monotonic()
@@ -133,8 +142,13 @@ def _remind() -> None:
         _thread.start_new_thread(_keep_reminding, ())  # takes no lock that the main thread may hold
 
 
+def _another() -> signal.Signals:
+    """Return a signal that can be told from the one that was heard, which has no handler any more."""
+    return next(number for number in SIGNALS if number != _stop.number)
+
+
 def _keep_reminding() -> None:
-    another = next(number for number in SIGNALS if number != _stop.number)  # its own has no handler any more
+    another = _another()
     while True:
         time.sleep(_AGAIN_S)
         if _stop.leaving:
@@ -152,4 +166,5 @@ def _look_at_dropped(dropped: Any) -> None:
         _unraisable(dropped)
         return
     _stop.leaving = False
+    signal.signal(_another(), _hear)
     _remind()

@@ -141,8 +141,9 @@ def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Mat
     """Yield what images may be called in the card of a model that learned from them."""
     folder = frozenset() if wanted.dataset is None else frozenset({wanted.dataset.resolve().name})
     for image in held_out:
-        whole = image.name.partition(" (")[0]  # of a part, as the split names it
-        same = [tile for tile in tiles if image.source == SCENES and tile.image.name in (image.name, whole)]
+        parted = all(tile.image.name != image.name for tile in tiles)
+        whole = image.name.rpartition(" (")[0] if parted else image.name  # the split names parts so
+        same = [tile for tile in tiles if image.source == SCENES and tile.image.name == whole]
         yield ImageNames(image.name, image.names, frozenset().union(*(tile.sources for tile in same)) or folder)
 
 
@@ -227,7 +228,9 @@ def _reading(wanted: Material, init: ModelCard | None, resolution: float | None)
 
 
 def _group(cluster: list[PlacedImage]) -> str:
-    return min(tile.image.name for tile in cluster)
+    """Return what tiles are called together, which is no name of one of several."""
+    first, more = min(tile.image.name for tile in cluster), len(cluster) - 1
+    return f"{first} and {more} touching" if more else first
 
 
 def _joined(images: list[LabelledImage], tiles: list[PlacedImage]) -> list[LabelledImage]:
