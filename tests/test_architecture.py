@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "scores": GROUND | {"scene", "layers.legend"},
     "report": GROUND,
     "labels": GROUND | {"scene", "model", "demo", "scores", "layers.legend", "layers.legend_file"},
-    "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish"},
+    "learn": GROUND | {"model", "labels", "scores", "report", "layers.publish", "layers.faults"},
     "pipeline": GROUND | STATIONS | {"roads", "model", "scores", "report", "labels", "learn", "demo"},
     "export": GROUND | {"model", "inference", "layers.publish", "layers.target"},
     "batch": GROUND | {"scene", "inference", "layers", "model", "pipeline"},

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -161,6 +166,25 @@ def test_a_defect_of_a_class_with_many_arguments_is_reported_too(ran, verb, erro
     assert code == 1
     assert "internal error" in complaint
     assert complaint.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device without room")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_only_standard_output_that_is_full_leaves_the_results_in_place(ran, verb, buffered):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+        command = [sys.executable, "-m", "geoseg", "model", "list"]
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=90, check=False
+        )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "geoseg: standard output: no room left, so the results could not be listed; they are in place\n"
+    )
+    verb(raising(OSError(errno.ENOSPC, "No space left on device", "m.run/history.jsonl")))
+    code, said, complaint = ran("probe")
+    assert (code, said) == (4, "")
+    assert complaint == "geoseg: m.run/history.jsonl: the disk is full; make room and run it again\n"
 
 
 def test_vv_shows_where_a_defect_is(ran, verb):

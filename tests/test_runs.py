@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 
 from geoseg.errors import OutputError, UsageError
 from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
-from geoseg.learn import scoring
+from geoseg.learn import checkpoint, journal, scoring
+from geoseg.learn import train as training
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.folder import run_folder
 from geoseg.learn.journal import note, noted
@@ -111,6 +113,58 @@ def test_the_history_of_a_resumed_run_is_that_of_a_straight_one(tmp_path):
         stories.append(noted(folder / "history.jsonl", "step"))
     assert stories[0] == stories[1]
     assert json.loads((tmp_path / "straight/history.jsonl").read_text().splitlines()[0])["step"] == 2
+
+
+def test_a_stop_costs_no_more_than_the_time_between_two_checkpoints(tmp_path, monkeypatch):
+    """Scorings may lie far apart; what was learned since the last one is kept as well."""
+    lesson = a_lesson([an_image()], [an_image("b", seed=1)])
+    (tmp_path / "straight").mkdir()
+    straight = learn(tmp_path / "straight", lesson, steps=8)
+    monkeypatch.setattr(training, "_KEEP_SECONDS", 0.0)
+    told = []
+
+    def tell(done, _total):
+        told.append(done)
+        if len(told) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path, lesson, steps=8, tell=tell)
+    weights = learn(tmp_path, lesson, steps=8, tell=tell)
+    assert told == [1, 2, 3, 4, 4, 5, 6, 7, 8], "the step of the stop itself is taken again, and no other"
+    for name, tensor in straight.items():
+        torch.testing.assert_close(weights[name], tensor, rtol=0, atol=0)
+    assert [record["step"] for record in noted(tmp_path / "history.jsonl", "step")] == [2, 4, 6, 8]
+
+
+def test_what_the_caller_watches_is_of_the_run(tmp_path):
+    lesson, recipe, chips = a_lesson([an_image()]), Recipe(steps=2, warmup=1), ChipPlan(size=16, batch=2)
+    spec, watched = NetworkSpec(3, 5, (4, 8)), (an_image("b", seed=1), an_image("c", seed=2))
+    train(spec, lesson, recipe, chips, Run(tmp_path, watched=watched))
+    train(spec, lesson, recipe, chips, Run(tmp_path, watched=watched))
+    watched[1].labels[3, 4] ^= 1
+    for other in (watched, watched[:1], ()):
+        with pytest.raises(UsageError, match="other settings or images"):
+            train(spec, lesson, recipe, chips, Run(tmp_path, watched=other))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device without room")
+@pytest.mark.parametrize("name", ["last.pt", "index.html"])
+def test_a_full_disk_is_said_with_the_file_and_leaves_the_older_one(tmp_path, name):
+    lesson = a_lesson([an_image()])
+    learn(tmp_path, lesson, steps=2)
+    before = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / f".{name}.tmp").symlink_to("/dev/full")
+    put = {"last.pt": lambda: checkpoint.store(tmp_path / name, {"a": torch.zeros(99999)}),
+           "index.html": lambda: journal.put(tmp_path / name, b"<html>")}  # fmt: skip
+    with pytest.raises(OutputError, match=rf"{name}: could not be written: No space left"):
+        put[name]()
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+    (tmp_path / "history.jsonl").unlink()
+    (tmp_path / "history.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"history.jsonl: could not be written"):
+        note(tmp_path / "history.jsonl", {"step": 1})
 
 
 @pytest.mark.parametrize("size", [(70, 90), (33, 130), (16, 16)])

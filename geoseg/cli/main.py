@@ -65,7 +65,7 @@ class LazyVerbs(click.Group):
             _silence_stdout()
             ctx.exit(0)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno != errno.ENOSPC or not _is_of_stdout(error):
                 raise
             _silence_stdout()
             _show(error, "standard output: no room left, so the results could not be listed; they are in place")
@@ -88,6 +88,11 @@ def _show(error: BaseException, sentence: str | None = None) -> None:
     click.echo("geoseg: " + " ".join((sentence or str(error)).split()), err=True)
     if logging.getLogger("geoseg").isEnabledFor(logging.DEBUG):
         click.echo("".join(traceback.format_exception(error)), err=True)
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Return whether an error came from writing to standard output, which click's ``echo`` alone does."""
+    return any(frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _silence_stdout() -> None:
@@ -137,6 +142,9 @@ def _run(arguments: list[str] | None) -> int:
         if stopped is not None:
             _show(stopped)
             code = stopped.exit_code
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _show(error, f"{error.filename or 'a file of this run'}: the disk is full; make room and run it again")
+            code = 4
         else:
             said = f"{type(error).__name__}: {error}"
             _show(error, f"internal error, please report it with the output of -vv: {said}")

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import InputError
+from geoseg.learn.journal import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
 
 
 def store(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and texts so that the file is either the old state or the new one, never half of it."""
+    """Write tensors, numbers and texts so that the file is either the old state or the new one, never half of it.
+
+    Raises:
+        OutputError: it cannot be written; the old state is still there.
+    """
     import torch
 
-    half = path.with_name(f".{path.name}.tmp")
-    with half.open("wb") as out:
+    with replaced(path) as half, half.open("wb") as out:
         torch.save(state, out)
         out.flush()
         os.fsync(out.fileno())
-    half.replace(path)
 
 
 def recall(path: Path, entries: Collection[str], device: str = "cpu") -> dict[str, Any] | None:

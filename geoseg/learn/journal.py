@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from geoseg.layers.faults import writing
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 def note(path: Path, record: dict[str, Any]) -> None:
-    """Append a record as a line of JSON; what a killed run left of a line gets one of its own."""
-    with path.open("a+b") as lines:
+    """Append a record as a line of JSON; what a killed run left of a line gets one of its own.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with writing(path), path.open("a+b") as lines:
         if lines.tell():
             lines.seek(-1, 2)
             if lines.read(1) != b"\n":
@@ -38,7 +46,23 @@ def noted(path: Path, key: str) -> list[dict[str, Any]]:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file so that readers find the old content or the new one."""
+    """Write a file so that readers find the old content or the new one; raises OutputError."""
+    with replaced(path) as half:
+        half.write_bytes(content)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Lend a name beside a file that becomes the file where the block ends well, and goes away where it does not.
+
+    Raises:
+        OutputError: the file cannot be written; an older one is as it was.
+    """
     half = path.with_name(f".{path.name}.tmp")
-    half.write_bytes(content)
-    half.replace(path)
+    try:
+        with writing(path):
+            yield half
+            half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from geoseg.labels.labelled import LabelledImage
     from geoseg.learn.chips import ChipPlan
     from geoseg.learn.lesson import Lesson, Recipe
     from geoseg.model.network import NetworkSpec
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "last.pt"
 HISTORY = "history.jsonl"
+_KEEP_SECONDS = 60.0
+"""Longest time between two checkpoints, but for a step that takes longer: what any stop may cost."""
 _OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 _STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score", "running")
 
@@ -53,6 +57,8 @@ class Run:
     """Weights to begin with (fine-tuning); None for random ones of the chips' seed."""
     device: str = "cpu"
     """``cpu`` or ``cuda[:n]``."""
+    watched: tuple[LabelledImage, ...] = ()
+    """Images that the caller measures on, and that nothing is chosen by; a run with others is another one."""
 
 
 def train(
@@ -86,7 +92,7 @@ def train(
     undone = weight if recipe.is_weighted and recipe.undo_weights else torch.ones_like(weight)
     if start is not None:
         net.load_state_dict(reweighted(start, undone), strict=False)
-    settings = _fingerprint(net, lesson, recipe, chips)
+    settings = _fingerprint(net, lesson, recipe, chips, run.watched)
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _OPTIMIZERS[recipe.optimizer](
         net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -110,7 +116,7 @@ def train(
     sampler = Sampler(lesson.images, lesson.legend, recipe.shares, recipe.balance)
     allowed = torch.from_numpy(lesson.key.allowed()).to(device)
     loss_of, alpha, undone = loss_named(recipe.loss, recipe.gamma), weight.to(device), undone.to(device)
-    half = half_precision(device)
+    half, kept_at = half_precision(device), time.monotonic()
     for step, (pixels, labels) in batches(sampler, chips, range(first, recipe.steps), device):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _pace(step, recipe)
@@ -118,28 +124,34 @@ def train(
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             scores = net(normalized(pixels, lesson, device))
         choices = _choices(torch.from_numpy(labels).to(device), allowed, recipe.edge_tolerance)
-        loss = loss_of(scores.float(), choices, alpha)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        now = loss.item()
+        now = _descended(loss_of(scores.float(), choices, alpha), net, optimizer)
         running = now if step == 0 else 0.98 * running + 0.02 * now
         if not math.isfinite(running):
             raise InputError(f"{folder}: the loss became {running} at step {step}; lower --learning-rate")
         _move_average(averaged, net.state_dict(), min(recipe.average, (step + 1) / (step + 10)))
         tell(step + 1, recipe.steps)
-        if (step + 1) % recipe.check_every and step + 1 < recipe.steps:
-            continue
-        record = {"step": step + 1, "loss": round(running, 4), "learning_rate": optimizer.param_groups[0]["lr"]}
-        usable = reweighted(averaged, 1 / undone)
-        score = _score(spec, usable, lesson, record, folder, device)
-        if is_best := not lesson.held_out or not score <= best_score:  # the last ones where nothing has a score
-            best, best_score = {name: t.clone() for name, t in averaged.items()}, score
-        show(step + 1, usable, is_best)
-        kept = (settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running)
-        checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, kept, strict=True)))
+        is_check = (step + 1) % recipe.check_every == 0 or step + 1 == recipe.steps
+        if is_check:
+            usable, rate = reweighted(averaged, 1 / undone), recipe.learning_rate * _pace(step, recipe)
+            record = {"step": step + 1, "loss": round(running, 4), "learning_rate": rate}
+            score = _score(spec, usable, lesson, record, folder, device)
+            if is_best := not lesson.held_out or not score <= best_score:  # the last where nothing has a score
+                best, best_score = {name: t.clone() for name, t in averaged.items()}, score
+            show(step + 1, usable, is_best)
+        if is_check or time.monotonic() - kept_at >= _KEEP_SECONDS:
+            stand = settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running
+            checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, stand, strict=True)))
+            kept_at = time.monotonic()
     return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / undone).items()}
+
+
+def _descended(loss: Tensor, net: UNet, optimizer: torch.optim.Optimizer) -> float:
+    """Take one step down a loss and return what it was."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+    optimizer.step()
+    return loss.item()
 
 
 def class_weights(lesson: Lesson, power: float) -> Tensor:
@@ -202,11 +214,11 @@ def _score(
     return score
 
 
-def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan) -> str:
+def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan, watched: tuple[LabelledImage, ...]) -> str:
     """Return a digest of everything that makes a run what it is: a run goes on only where all of it is the same."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((net.spec, recipe, chips, lesson.key, lesson.mean, lesson.std)).encode())
-    for part in (lesson.images, lesson.held_out):
+    for part in (lesson.images, lesson.held_out, *([watched] if watched else [])):
         digest.update(f"{len(part)} images".encode())
         for image in part:
             digest.update(f"{image.name} {image.group} {image.source} {image.labels.shape}".encode())
