@@ -51,6 +51,15 @@ def test_a_large_map_of_another_place_and_crs_is_refused(tmp_path, raster):
             scores(*maps)
 
 
+def test_a_raster_without_a_crs_is_refused_with_a_way_that_there_is(tmp_path, raster):
+    """Flags on scenes' CRSs are not about maps."""
+    bare = write_raster(tmp_path / "bare.tif", blobs(), crs=None)
+    for maps in ((bare, raster), (raster, bare)):
+        with pytest.raises(InputError, match=r"bare\.tif: .* no CRS, .* gdal_edit\.py -a_srs EPSG:n") as refused:
+            scores(*maps)
+        assert "--src-crs" not in str(refused.value)
+
+
 def test_a_reference_without_labels_is_refused(tmp_path, raster, empty):
     blank = write_raster(tmp_path / "blank.tif", np.zeros((60, 80), np.uint8))
     with pytest.raises(InputError, match="no labelled pixel"):

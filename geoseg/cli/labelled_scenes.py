@@ -32,9 +32,16 @@ _READING = (
         metavar="auto|none|LOW,HIGH|P%,P%",
         help="How the scenes' values become bytes, as for segment.",
     ),
+    click.option(
+        "--on-read-error",
+        type=click.Choice(("fail", "nodata")),
+        default="fail",
+        show_default=True,
+        help="What to do with damaged parts of scenes.",
+    ),
 )
 
-OF_READING = ("bands", "nodata", "src_crs", "stretch")
+OF_READING = ("bands", "nodata", "src_crs", "stretch", "on_read_error")
 """Names of the flags of :func:`reading_options`."""
 
 
@@ -56,6 +63,7 @@ def reading_of(flags: Mapping[str, Any]) -> dict[str, Any]:
         "nodata": None if flags["nodata"] is None else parse_nodata(flags["nodata"]),
         "src_crs": flags["src_crs"],
         "stretch": parse_stretch(flags["stretch"]),
+        "on_read_error": flags["on_read_error"],
     }
 
 

@@ -11,9 +11,10 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from geoseg.errors import InputError
+from geoseg.scene.open import is_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from rasterio.io import DatasetReader
@@ -41,9 +42,14 @@ class Look:
 
     def paint_missing(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         """Fill invalid pixels in place; shapes (bands, height, width) and (height, width)."""
-        if not valid.all():
-            for band, value in zip(pixels, self.fill, strict=True):
-                np.copyto(band, _as(value, pixels.dtype), where=~valid)
+        paint(pixels, valid, self.fill)
+
+
+def paint(pixels: NDArray[Any], valid: NDArray[np.bool_], color: Sequence[float]) -> None:
+    """Fill invalid pixels in place, (bands, height, width) and (height, width), with a value per band."""
+    if not valid.all():
+        for band, value in zip(pixels, color, strict=True):
+            np.copyto(band, _as(value, pixels.dtype), where=~valid)
 
 
 def _as(value: float, dtype: np.dtype[Any]) -> Any:
@@ -57,6 +63,8 @@ class Faults:
     policy: Literal["fail", "nodata"]
     windows: list[tuple[str, Window]] = field(default_factory=list)
     """File and place in it of unreadable blocks that became nodata."""
+    advice: str = "copy or download the file again, or treat such places as nodata with --on-read-error nodata"
+    """What to do about one, for messages."""
 
 
 class NativeRows:
@@ -123,17 +131,21 @@ class NativeRows:
                 yield Window(col, row, col_end - col, row_end - row)
 
     def _read_piece(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Read a window; where that fails, block by block."""
+        """Read a window; where that fails, block by block.
+
+        Some drivers complain once and make up the rest when they are asked again: then all of it is unreadable. From
+        far away, a second answer may be the true one.
+        """
         try:
             self._decode(window, pixels, valid)
         except RasterioIOError as error:
-            parts = list(self._halves(window))
-            if not parts:
+            known, parts = len(self.faults.windows), list(self._halves(window))
+            for part in parts:
+                self._read_piece(part, *_inside(part, window.row_off, window.col_off, pixels, valid))
+            if not parts or (len(self.faults.windows) == known and not is_remote(self.dataset.name)):
                 self._unreadable(window, error)
                 valid[...] = False
                 self.look.paint_missing(pixels, valid)
-            for part in parts:
-                self._read_piece(part, *_inside(part, window.row_off, window.col_off, pixels, valid))
 
     def _halves(self, window: Window) -> Iterator[Window]:
         """Cut a window of several blocks in two; yield nothing for one block."""
@@ -157,10 +169,7 @@ class NativeRows:
         if self.faults.policy == "fail":
             rows = f"rows {window.row_off} to {window.row_off + window.height - 1}"
             cause = " ".join(str(error.__cause__ or error).split())
-            raise InputError(
-                f"{self.dataset.name}: {rows} cannot be read ({cause}); copy or download the file again, "
-                "or treat such places as nodata with --on-read-error nodata"
-            ) from error
+            raise InputError(f"{self.dataset.name}: {rows} cannot be read ({cause}); {self.faults.advice}") from error
 
     def _decode(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         """Read one window into views of its shape."""

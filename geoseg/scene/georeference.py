@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _PRJ_BYTES = 2**16
+_FLAG = "--src-crs EPSG:n"
 _MOST_LON = 720.0  # degrees: twice round
 
 
-def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
+def grid_of(dataset: DatasetReader, *, src_crs: str | None = None, means: str = _FLAG) -> Grid:
     """Return the grid of an opened raster.
 
     Args:
         dataset: The raster; its name begins every message.
         src_crs: What the user says the CRS is, such as ``EPSG:32633``; wins over the file's own.
+        means: By what a user can say so, for messages.
 
     Raises:
         InputError: the raster has no CRS or no usable transform; the message says how to give it one.
@@ -37,19 +39,20 @@ def grid_of(dataset: DatasetReader, *, src_crs: str | None = None) -> Grid:
     if not all(map(math.isfinite, transform)) or transform.determinant == 0:
         raise InputError(f"{name}: its geotransform is degenerate; give it one with gdal_translate -a_ullr")
     if not crs:
-        raise InputError(f"{name}: has pixel coordinates but no CRS, expected both; say which with --src-crs EPSG:n")
+        raise InputError(f"{name}: has pixel coordinates but no CRS, expected both; say which with {means}")
     if crs.is_geographic:
-        _check_degrees(name, crs, *(transform @ (dataset.width / 2, dataset.height / 2)))
+        _check_degrees(name, crs, transform @ (dataset.width / 2, dataset.height / 2), means)
     return Grid(_wkt2(crs), transform, dataset.height, dataset.width)
 
 
-def _check_degrees(name: str, crs: CRS, lon: float, lat: float) -> None:
+def _check_degrees(name: str, crs: CRS, middle: tuple[float, float], means: str) -> None:
     """Raise InputError for what can be no longitude and latitude, in the units of the CRS."""
+    lon, lat = middle
     _, radians = crs.units_factor
     if math.degrees(abs(lon) * radians) > _MOST_LON or math.degrees(abs(lat) * radians) > 90:
         raise InputError(
             f"{name}: its middle lies at {lon:.10g}, {lat:.10g}, which is no longitude and latitude, and its CRS is "
-            "geographic; say which CRS it has with --src-crs EPSG:n, or swap its axes if they are"
+            f"geographic; say which CRS it has with {means}, or swap its axes if they are"
         )
 
 

@@ -14,6 +14,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
+from geoseg.scene.damage import reading
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene
@@ -60,10 +61,8 @@ def glimpses(path: Path, grid: Grid) -> Iterator[Callable[[Window], NDArray[np.u
 
 def _picture(path: Path, dataset: DatasetReader, look: Look, window: Window) -> NDArray[np.uint8]:
     box = FileWindow(window.col, window.row, window.width, window.height)
-    try:
+    with reading(str(path)):
         pixels = dataset.read(look.bands.indexes, window=box)
-    except (RasterioError, CPLE_BaseError) as error:
-        raise InputError(f"{path}: is damaged ({error.__cause__ or error}); copy or export it again") from None
     if look.bands.palette is not None:
         return np.asarray(look.bands.palette[:3, pixels[0]])
     return np.asarray(look.stretch.apply(pixels), np.uint8)

@@ -20,6 +20,7 @@ from rasterio.io import DatasetReader
 
 from geoseg import gdal_guard
 from geoseg.errors import InputError
+from geoseg.scene.damage import check_end, check_raw
 from geoseg.scene.vrt import check_vrt, is_xml
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def _drivers_for(name: str, local: Path) -> tuple[str, ...]:
         _refuse_container(name, local)
     if head.startswith(b"SQLite format 3"):
         raise InputError(f"{name}: is a GeoPackage or database, not an image; expected {_READABLE}")
+    check_end(name, local, head)
     _check_side_files(name, local)
     return DRIVERS
 
@@ -229,12 +231,18 @@ def _refuse_container(name: str, local: Path) -> None:
 def _open(name: str, source: str, drivers: Sequence[str]) -> DatasetReader:
     try:
         with rasterio.Env():  # the driver list is honoured only inside an Env
-            return DatasetReader(source, driver=list(drivers))
+            dataset = DatasetReader(source, driver=list(drivers))
     except (RasterioError, ValueError, UnicodeError) as error:
         reason = " ".join(str(error).split())
         if "not recognized" in reason or "No such file" in reason:
             raise InputError(f"{name}: is not an image geoseg can read, expected {_READABLE}") from None
         raise InputError(f"{name}: is damaged or not supported ({reason}); copy or export it again") from None
+    try:
+        check_raw(name, dataset)
+    except InputError:
+        dataset.close()
+        raise
+    return dataset
 
 
 def _check_sizes(name: str, dataset: DatasetReader, max_pixels: float) -> None:

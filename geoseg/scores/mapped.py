@@ -22,6 +22,7 @@ from rasterio.windows import Window as FileWindow
 from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
+from geoseg.scene.damage import reading
 from geoseg.scene.georeference import grid_of
 from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -41,6 +42,7 @@ NOTHING = 256
 """Code of a pixel that a map leaves blank: nodata, or outside a raster. Classes have codes from 0 to 255."""
 
 _WARP_IT = "warp it first with: gdalwarp -r near -t_srs EPSG:n in.tif out.tif"
+_PLACE_IT = "gdal_edit.py -a_srs EPSG:n FILE"
 _MOST = 250  # classes of a vector file; pixel values end at 254, and there are "other" and nodata
 _WARP_TOLERANCE = 0.01  # pixels; GDAL's own 0.125 would show in the outlines of small objects
 _MARGIN = 0.25  # pixels around a window where polygons are cut: no centre lies there, and no traced edge
@@ -65,7 +67,7 @@ class RasterMap:
                 f"{name}: has {len(bands)} bands of {dataset.dtypes[0]}, expected one band of class values; "
                 "make one with: geoseg segment SCENE --raster classes.tif"
             )
-        self.name, self._dataset, self.grid = name, dataset, grid_of(dataset)
+        self.name, self._dataset, self.grid = name, dataset, grid_of(dataset, means=_PLACE_IT)
         named = read_legend(dataset, range(1, 255)) | {
             value: entry for value, entry in read_legend(dataset, (0, 255)).items() if value in (0, 255)
         }
@@ -109,13 +111,10 @@ class RasterMap:
     def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
         box = FileWindow(window.col, window.row, window.width, window.height)
-        try:
+        with reading(self.name):
             if masked:
                 return dataset.read(1, window=box), dataset.read_masks(1, window=box) > 0
             values, alpha = dataset.read((1, dataset.count), window=box)
-        except (RasterioError, CPLE_BaseError) as error:
-            reason = " ".join(str(error.__cause__ or error).split())
-            raise InputError(f"{self.name}: is damaged ({reason}); copy or export it again") from None
         return values, alpha > 0
 
     def _codes(self, read: tuple[NDArray[Any], NDArray[np.bool_]]) -> NDArray[np.uint16]:
