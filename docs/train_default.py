@@ -32,7 +32,7 @@ from geoseg.labels.made_up import demo_images
 from geoseg.labels.material import Gathered, Material
 from geoseg.labels.mosaic import in_line, joined
 from geoseg.labels.scene_labels import ClassField
-from geoseg.labels.scenes import PlacedImage, ScenePair, read_scenes
+from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.fit import FitRequest, fit_on
@@ -127,19 +127,13 @@ def banepa_images(folder: Path) -> Iterator[LabelledImage]:
             yield replace(image, name=f"{image.name} at {metres} m", source="banepa")
 
 
-def banepa_tiles(folder: Path, metres: float) -> list[PlacedImage]:
+def banepa_tiles(folder: Path, metres: float) -> list[LabelledImage]:
     """Return Banepa's tiles from north to south at a ground pixel, with building or any other class."""
     pair = ScenePair((folder / "tiles",), folder / "buildings.geojson")
     found = read_scenes([pair], ReadRequest(resolution_m=metres), ClassField(one_class="building"), lambda _: None)
-    tiles = in_line(taught(found, DEFAULT_LEGEND, "unknown").images)
+    tiles = in_line([one.image for one in taught(found, DEFAULT_LEGEND, "unknown").images])
     return [
-        replace(
-            tile,
-            image=replace(
-                tile.image,
-                labels=np.where(tile.image.labels > len(DEFAULT_LEGEND), np.uint8(NOT_BUILDING), tile.image.labels),
-            ),
-        )
+        replace(tile, labels=np.where(tile.labels > len(DEFAULT_LEGEND), np.uint8(NOT_BUILDING), tile.labels))
         for tile in tiles
     ]
 

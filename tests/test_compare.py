@@ -127,6 +127,18 @@ def test_other_settings_are_not_mixed_into_earlier_runs(comparison, city):
         compare(CompareRequest(city, out, replace(SHORT, seed=1), ASIDE, device="cpu"))
 
 
+def test_curves_are_of_one_set_of_labels(tmp_path):
+    """A mask of what is only scored on was changed: curves of before and after would be one curve."""
+    for tile in (1, 2):
+        write_tile(tmp_path / "city", tile, 1, some_labels(tile), seed=tile)
+    request = CompareRequest(tmp_path / "city", tmp_path / "out", SHORT, ("Tile 2",), ("iou",), device="cpu")
+    compare(request)
+    write_tile(tmp_path / "city", 2, 1, some_labels(3), seed=2)
+    with pytest.raises(UsageError, match="other settings or images"):
+        compare(request)
+    compare(replace(request, overwrite=True))
+
+
 def test_seven_images_are_held_out_by_themselves(city, tmp_path):
     request = CompareRequest(city, tmp_path, replace(SHORT, epochs=1), losses=("iou",), device="cpu")
     found = compare(request)

@@ -19,6 +19,7 @@ from geoseg.cli.main import geoseg
 from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
+from geoseg.labels.labelled import LabelledImage
 from geoseg.model.learned import ImageNames, learned_from
 from geoseg.pipeline.answers import ModelRun, answer
 from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
@@ -61,7 +62,7 @@ def test_answers_are_the_rasters_that_segment_writes(
     total = Confusion.empty(DEFAULT_LEGEND)
     for image in read_folder(dataset):
         run = ModelRun(str(tiny_model_path), RunsOn("cpu", "fp32", 1), eightfold)
-        found = answer(image.pixels, image.name, run, tiny_model, tmp_path)
+        found = answer(image, run, tiny_model, tmp_path)
         scene = write_scene(tmp_path / "scene.tif", image.pixels, pixel_m=0.7)
         output = OutputRequest(raster=tmp_path / "c.tif", confidence=tmp_path / "p.tif", overwrite=True)
         reading = SceneRequest(resolution="native")
@@ -111,7 +112,7 @@ def test_counts_of_images_add_up(dataset, tiny_model_path):
 
 
 def test_images_are_chosen_by_name_or_tile(dataset):
-    images = [ScoredImage(image, None, frozenset()) for image in read_folder(dataset)]
+    images = [ScoredImage(image, None) for image in read_folder(dataset)]
     names = [one.image.name for one in chosen(images, ("Tile 2", "Tile 1/a"), dataset)]
     assert names == ["Tile 1/a", "Tile 2/c"]
     assert chosen(images, (), dataset) == images
@@ -181,7 +182,12 @@ def test_masks_of_a_legend_of_ones_own(tmp_path, dataset, tiny_model_path):
 
 def test_a_model_with_other_bands_or_no_model_is_refused(tmp_path, dataset, make_model, tiny_spec, tiny_model):
     with pytest.raises(InputError, match="has 4 bands, but model tiny expects red, green, blue"):
-        answer(np.zeros((4, 32, 32), np.uint8), "x", ModelRun("x"), tiny_model, tmp_path)
+        answer(
+            LabelledImage("x", "x", np.zeros((4, 32, 32), np.uint8), np.zeros((32, 32), np.uint8)),
+            ModelRun("x"),
+            tiny_model,
+            tmp_path,
+        )
     with pytest.raises(ModelError, match="no such model file"):
         evaluate_model(request(dataset, tmp_path / "none.safetensors"))
     with pytest.raises(InputError, match="no images with masks"):

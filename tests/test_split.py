@@ -70,9 +70,10 @@ def test_tiles_far_apart_stay_images_of_their_own(tmp_path):
     labels = tmp_path / "houses.gpkg"
     geopandas.GeoDataFrame(geometry=[*HOUSES, square(5010, 10, 9)], crs=UTM).to_file(labels, layer="buildings")
     found = read_scenes(paired([near, far], [labels]), ReadRequest(), ClassField(), print)
-    assert [len(cluster) for cluster in clusters(found)] == [1, 1]
-    assert [image.name for image in joined(found)] == ["a", "b"], "a mosaic of both would be nothing but a hole"
-    assert [tile.image.name for tile in in_line(found)] == ["a", "b"]
+    tiles = [one.image for one in found]
+    assert [len(cluster) for cluster in clusters(tiles)] == [1, 1]
+    assert [image.name for image in joined(tiles)] == ["a", "b"], "a mosaic of both would be nothing but a hole"
+    assert [tile.name for tile in in_line(tiles)] == ["a", "b"]
     lesson = taught(found, None, "background")
     assert [tile.image.labels.max() for tile in lesson.images] == [2, 2]
 

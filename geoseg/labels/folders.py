@@ -8,15 +8,20 @@ CC0 1.0): the nine parts of a tile are neighbours, so a tile is one scene and th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.mask_key import DUBAI, MaskKey
-from geoseg.labels.masks import read_labels, read_rgb
-from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.labels.masks import read_labels
+from geoseg.labels.pictures import place_of, read_picture
+from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import alike
+from geoseg.vocabulary import NODATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +52,8 @@ def read_folder(
             "or 'Tile N/images/*.jpg' with 'Tile N/masks/*.png'"
         )
     names = _groups([image for image, _ in pairs], folder)
-    return [_read_pair(image, mask, names[image], key, note) for image, mask in pairs]
+    files = frozenset({folder.resolve().name})
+    return [replace(_read_pair(image, mask, names[image], key, note), files=files) for image, mask in pairs]
 
 
 def ground_pixel_of(folder: Path) -> float | None:
@@ -70,12 +76,8 @@ def ground_pixel_of(folder: Path) -> float | None:
 
 def _ground_pixel(image: Path) -> float | None:
     with open_raster(image) as dataset:
-        if dataset.transform.is_identity:
-            return None
-        try:
-            return sum(ground_pixel_m(grid_of(dataset))) / 2
-        except InputError:  # it lies nowhere, and is learned from as it is
-            return None
+        grid = place_of(dataset)
+    return None if grid is None else sum(ground_pixel_m(grid)) / 2
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -105,8 +107,10 @@ def _groups(images: list[Path], folder: Path) -> dict[Path, str]:
 
 
 def _read_pair(image: Path, mask: Path, group: str, key: MaskKey, note: Callable[[str], None]) -> LabelledImage:
-    pixels, labels = read_rgb(image), read_labels(mask, key, note)
+    (pixels, missing, grid), labels = read_picture(image), read_labels(mask, key, note)
     if pixels.shape[1:] != labels.shape:
         raise InputError(f"{mask}: is {labels.shape} pixels, its image is {pixels.shape[1:]}")
+    if missing is not None:
+        labels = np.where(missing, np.uint8(NODATA), labels)
     name = image.stem if image.stem.startswith(group) else f"{group}/{image.stem}"
-    return LabelledImage(name, group, pixels, labels)
+    return LabelledImage(name, group, pixels, labels, grid=grid, missing=missing)

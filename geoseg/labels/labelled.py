@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoseg.errors import InputError
-from geoseg.vocabulary import NODATA, Legend
+from geoseg.scene.decode import paint
+from geoseg.vocabulary import NODATA, Grid, Legend, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +37,44 @@ class LabelledImage:
     """Kind of data it belongs to; chips are shared out among sources."""
     also: frozenset[str] = frozenset()
     """Other names that it goes by: the ends of its path."""
+    files: frozenset[str] = frozenset()
+    """What a card may call the data that it is of: names of its file and of the folder that it was given in."""
+    grid: Grid | None = None
+    """Where it lies; None where nothing says it."""
+    missing: NDArray[np.bool_] | None = None
+    """Shape (height, width): pixels that nothing was measured of, which are never labelled; None for none."""
 
     @property
     def names(self) -> frozenset[str]:
         """Every name that it, or its group, goes by."""
         return self.also | {self.name, self.group}
+
+    @property
+    def ground(self) -> Grid:
+        """Where an image lies that lies somewhere; raises ValueError for any other."""
+        if self.grid is None:
+            raise ValueError(f"{self.name}: lies nowhere")
+        return self.grid
+
+    def part(self, rows: slice, cols: slice, called: str) -> LabelledImage:
+        """Return a rectangle of it, as views, under its name and another in brackets."""
+        (top, bottom, _), (left, right, _) = (
+            at.indices(size) for at, size in zip((rows, cols), self.labels.shape, strict=True)
+        )
+        here, window = (rows, cols), Window(top, left, bottom - top, right - left)
+        return replace(
+            self,
+            name=f"{self.name} ({called})",
+            pixels=self.pixels[:, *here],
+            labels=self.labels[here],
+            grid=None if self.grid is None else self.grid.crop(window),
+            missing=None if self.missing is None else self.missing[here],
+        )
+
+    def paint_missing(self, color: Sequence[float]) -> None:
+        """Give missing pixels a colour, in place: a value per band, such as the mean that networks take for nothing."""
+        if self.missing is not None:
+            paint(self.pixels, ~self.missing, color)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from rasterio.enums import ColorInterp
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
+from geoseg.scene.damage import reading
 from geoseg.scene.open import open_raster
 from geoseg.vocabulary import NODATA
 
@@ -36,7 +37,7 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
     Raises:
         InputError: the mask cannot be read, or most of it is no class of the legend.
     """
-    with open_raster(mask) as opened:
+    with open_raster(mask) as opened, reading(str(mask)):
         colors = _colors(opened, key)
         labels = _by_value(opened, key) if colors is None else _by_color(colors, key)
         labels[~_opaque(opened)] = NODATA
@@ -113,22 +114,3 @@ def _by_value(mask: DatasetReader, key: MaskKey) -> NDArray[np.uint8]:
 def _packed(colors: NDArray[np.uint8]) -> Any:
     """Return red, green and blue along the first axis as one number."""
     return (colors[0].astype(np.uint32) << 16) | (colors[1].astype(np.uint32) << 8) | colors[2]
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Return red, green and blue (3, h, w) of a picture; grey ones and palettes are made so.
-
-    Raises:
-        InputError: it cannot be read, or holds no bytes.
-    """
-    with open_raster(path) as opened:
-        if opened.dtypes[0] != "uint8":
-            raise InputError(
-                f"{path}: holds {opened.dtypes[0]}, expected bytes; give it as --scene, where values are stretched"
-            )
-        if opened.count >= 3:
-            return np.asarray(opened.read((1, 2, 3)))
-        band = np.asarray(opened.read(1))
-        if opened.colorinterp[0] != ColorInterp.palette:
-            return np.stack([band] * 3)
-        return np.ascontiguousarray(_palette(opened)[band].transpose(2, 0, 1))

@@ -13,16 +13,17 @@ from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.mask_key import MaskKey
-from geoseg.labels.mosaic import clusters, in_line, joined, unseen
+from geoseg.labels.mosaic import clusters, in_line, joined
+from geoseg.labels.same_ground import unseen
 from geoseg.labels.scene_labels import ClassField
-from geoseg.labels.scenes import PlacedImage, ScenePair, found_scenes
+from geoseg.labels.scenes import ScenePair, found_scenes
 from geoseg.labels.split import How, split
 from geoseg.model.learned import ImageNames
 from geoseg.scene.read_request import ReadRequest, alike
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from geoseg.model.card import ModelCard
@@ -107,24 +108,23 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     legend = _legend(wanted, init) if masks is None else masks.legend
     key = LabelKey(legend or DEFAULT_LEGEND)
     images = [] if wanted.dataset is None else read_folder(wanted.dataset, masks or MaskKey.of(key.legend), note)
-    placed: list[PlacedImage] = []
+    scenes: list[LabelledImage] = []
     resolution = _resolution(wanted, init, note)
     if wanted.scenes:
         src_crs = wanted.scene_options.get("src_crs")
-        with found_scenes(wanted.scenes, src_crs, wanted.class_field, note) as scenes:
-            resolution = resolution or scenes.finest_pixel_m
-            found = scenes.read(_reading(wanted, init, resolution))
+        with found_scenes(wanted.scenes, src_crs, wanted.class_field, note) as found:
+            resolution = resolution or found.finest_pixel_m
+            placed = found.read(_reading(wanted, init, resolution))
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
-        lesson = taught(found, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
-        key, placed = lesson.key, lesson.images
+        lesson = taught(placed, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
+        key, scenes = lesson.key, [one.image for one in lesson.images]
     in_order = [
-        replace(tile, image=replace(tile.image, group=_group(cluster), source=SCENES))
-        for cluster in clusters(placed, same_pixels=False)
+        replace(tile, group=_group(cluster), source=SCENES)
+        for cluster in clusters(scenes, same_pixels=False)
         for tile in in_line(cluster)
     ]
-    told = split([*images, *(tile.image for tile in in_order)], wanted.hold_out, wanted.how, wanted.seed)
-    apart = unseen(told.learned, told.held_out, in_order)
-    learned, held_out = (_joined(part, in_order) for part in (apart, told.held_out))
+    told = split([*images, *in_order], wanted.hold_out, wanted.how, wanted.seed)
+    learned, held_out = (_joined(part) for part in (unseen(told.learned, told.held_out), told.held_out))
     _check_labels(learned, key, wanted)
     if wanted.demo_scenes and _numbered(key.legend) != _numbered(DEFAULT_LEGEND):
         raise UsageError(
@@ -134,17 +134,8 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
-    return Gathered(key, learned, held_out, told.text, resolution, tuple(_scored(told.held_out, in_order, wanted)))
-
-
-def _scored(held_out: list[LabelledImage], tiles: list[PlacedImage], wanted: Material) -> Iterator[ImageNames]:
-    """Yield what images may be called in the card of a model that learned from them."""
-    folder = frozenset() if wanted.dataset is None else frozenset({wanted.dataset.resolve().name})
-    for image in held_out:
-        parted = all(tile.image.name != image.name for tile in tiles)
-        whole = image.name.rpartition(" (")[0] if parted else image.name  # the split names parts so
-        same = [tile for tile in tiles if image.source == SCENES and tile.image.name == whole]
-        yield ImageNames(image.name, image.names, frozenset().union(*(tile.sources for tile in same)) or folder)
+    aside = tuple(ImageNames(image.name, image.names, image.files) for image in told.held_out)
+    return Gathered(key, learned, held_out, told.text, resolution, aside)
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:
@@ -227,15 +218,14 @@ def _reading(wanted: Material, init: ModelCard | None, resolution: float | None)
     return ReadRequest(**model, **wanted.scene_options, resolution_m=resolution)
 
 
-def _group(cluster: list[PlacedImage]) -> str:
+def _group(cluster: list[LabelledImage]) -> str:
     """Return what tiles are called together, which is no name of one of several."""
-    first, more = min(tile.image.name for tile in cluster), len(cluster) - 1
+    first, more = min(tile.name for tile in cluster), len(cluster) - 1
     return f"{first} and {more} touching" if more else first
 
 
-def _joined(images: list[LabelledImage], tiles: list[PlacedImage]) -> list[LabelledImage]:
-    """Return images with those of touching tiles as one."""
-    where = {id(tile.image): tile for tile in tiles}
-    placed = [where[id(image)] for image in images if id(image) in where]
-    others = [image for image in images if id(image) not in where]
-    return others + [image for cluster in clusters(placed) for image in joined(cluster)]
+def _joined(images: list[LabelledImage]) -> list[LabelledImage]:
+    """Return images with touching tiles of scenes as one."""
+    tiles = [image for image in images if image.source == SCENES and image.grid is not None]
+    others = [image for image in images if image.source != SCENES or image.grid is None]
+    return others + [image for cluster in clusters(tiles) for image in joined(cluster)]

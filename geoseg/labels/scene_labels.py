@@ -103,7 +103,7 @@ class _PolygonLabels:
     def onto(self, grid: Grid) -> Burned:
         with self.polygons.onto(grid) as rows:
             codes = rows(grid.whole)
-        known = _inside(covered(self.outline, grid), grid) & (codes != NOTHING)
+        known = inside(covered(self.outline, grid), grid) & (codes != NOTHING)
         return Burned(np.where(known, codes, NODATA).astype(np.uint8), self.polygons.names, known)
 
 
@@ -142,9 +142,11 @@ def covered(labels: Outline, grid: Grid) -> shapely.Geometry:
     return shapely.intersection(labels.on(grid), shapely.box(0, 0, grid.width, grid.height))
 
 
-def _inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
-    """Return which pixels have their centre in an area of column and row coordinates."""
+def inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
+    """Return which pixels of a grid have their centre in an area of its column and row coordinates."""
+    if area.is_empty:
+        return np.zeros(grid.shape, bool)
     if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
         return np.ones(grid.shape, bool)
-    inside: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
-    return inside > 0
+    burned: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
+    return burned > 0

@@ -43,22 +43,16 @@ class ScenePair:
 
 @dataclass(frozen=True, slots=True)
 class PlacedImage:
-    """A labelled image and where it lies; labels are codes of ``names`` until a legend is chosen."""
+    """The labelled image of a scene; its labels are codes of ``names`` until a legend is chosen."""
 
     path: Path
     """Its file."""
     image: LabelledImage
-    grid: Grid
+    """It lies somewhere."""
     names: Mapping[int, str]
     """Class name by label code; code 0, unless it is named, is ground within the labels' extent without a class."""
     known: NDArray[np.bool_]
     """Shape (height, width): valid pixels within the extent of the labels."""
-
-    @property
-    def sources(self) -> frozenset[str]:
-        """What a card may call it: the names of its file and of the folder that it lies in."""
-        file = self.path.resolve()
-        return frozenset({file.name, file.parent.name})
 
 
 class _Lying(NamedTuple):
@@ -101,8 +95,17 @@ class FoundScenes:
                     self.tell(f"{path}: no label lies on pixels that it has, so it is left out")
                     continue
                 called = names_of[path.resolve()]
-                image = LabelledImage(called, called, np.ascontiguousarray(rows.pixels), codes, also=_ends(path))
-                placed.append(PlacedImage(path, image, scene.grid, names, known & rows.valid))
+                image = LabelledImage(
+                    called,
+                    called,
+                    np.ascontiguousarray(rows.pixels),
+                    codes,
+                    also=_ends(path),
+                    files=frozenset({path.resolve().name, path.resolve().parent.name}),
+                    grid=scene.grid,
+                    missing=None if rows.valid.all() else ~rows.valid,
+                )
+                placed.append(PlacedImage(path, image, names, known & rows.valid))
                 empty.pop(id(labels), None)
                 for note in scene.notes:
                     self.tell(f"{path}: {note}")

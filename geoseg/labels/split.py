@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from geoseg.errors import UsageError
+from geoseg.labels.same_ground import ends, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,7 +92,13 @@ def _by_group(images: Sequence[LabelledImage], groups: list[str], seed: int) -> 
 
 
 def _by_block(images: Sequence[LabelledImage]) -> Split:
-    """Hold out one end of a single scene: images that come last, or the end of the only image along its longer side."""
+    """Hold out one end of a single scene: images that come last, or the end of the only image along its longer side.
+
+    Where images show the same ground, it is the end of that ground, in all of them.
+    """
+    if len(images) > 1 and overlap(images):
+        text = f"one end of the ground of {len(images)} scenes that overlap, next to what was learned from"
+        return Split(*ends(images, 1 - _ASIDE), text)
     if len(images) > 1:
         known = np.array([np.count_nonzero(image.labels) for image in images], np.float64)
         count = len(images) - min(max(1, _cut(known)), len(images) - 1)
@@ -104,7 +111,7 @@ def _by_block(images: Sequence[LabelledImage]) -> Split:
     if width > height:
         head, tail = head[::-1], tail[::-1]
     text = "one end of the only scene, next to what was learned from"
-    return Split([_part(image, head, "most")], [_part(image, tail, "end")], text)
+    return Split([image.part(*head, "most")], [image.part(*tail, "end")], text)
 
 
 def _cut(known: NDArray[Any]) -> int:
@@ -117,8 +124,9 @@ def _cut(known: NDArray[Any]) -> int:
 
 
 def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
+    """Hold out random squares; they lie nowhere, since their neighbours are known whatever ground they show."""
     patches = [
-        _part(image, (slice(row, row + _PATCH), slice(col, col + _PATCH)), f"{row},{col}")
+        replace(image.part(slice(row, row + _PATCH), slice(col, col + _PATCH), f"{row},{col}"), grid=None)
         for image in images
         for row in range(0, image.labels.shape[0], _PATCH)
         for col in range(0, image.labels.shape[1], _PATCH)
@@ -130,7 +138,3 @@ def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
         raise UsageError(f"--split patch: the images make {len(patches)} patches of {_PATCH} pixels, expected more")
     held = [patch for patch, out in zip(patches, aside, strict=True) if out]
     return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY)
-
-
-def _part(image: LabelledImage, here: tuple[slice, slice], name: str) -> LabelledImage:
-    return replace(image, name=f"{image.name} ({name})", pixels=image.pixels[:, *here], labels=image.labels[here])

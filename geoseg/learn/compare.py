@@ -14,6 +14,7 @@ from geoseg.errors import InputError, UsageError
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, class_values
 from geoseg.labels.mask_key import MaskKey
+from geoseg.labels.same_ground import unseen
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan, cut_batch
 from geoseg.learn.device import device_named
@@ -194,13 +195,22 @@ def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
         chosen = np.random.default_rng(request.protocol.seed).permutation(len(images))[:HELD_OUT]
         aside = tuple(sorted(images[i].name for i in chosen))
     told = split(images, aside, "none", 0)
+    told = replace(told, learned=unseen(told.learned, told.held_out))
     for part, what in ((told.learned, "left to learn from"), (told.held_out, "held out")):
         if not any(image.labels.any() for image in part):
             raise InputError(f"{request.dataset}: no labelled pixel is {what}; look at the masks, or hold out others")
-    pixels = np.concatenate([image.pixels.reshape(3, -1)[:, ::17] for image in told.learned], axis=1)
+    pixels = np.concatenate([_some_pixels(image) for image in told.learned], axis=1)
     mean, std = pixels.mean(1), np.maximum(pixels.std(1), 1.0)
+    for image in (*told.learned, *told.held_out):
+        image.paint_missing(mean.tolist())
     lesson = Lesson(LabelKey(LEGEND), told.learned, [], tuple(map(float, mean)), tuple(map(float, std)))
     return lesson, told.held_out
+
+
+def _some_pixels(image: LabelledImage) -> NDArray[Any]:
+    """Return a sample of the pixels that are not missing, (bands, n)."""
+    seen = slice(None) if image.missing is None else ~image.missing.ravel()[::17]
+    return np.asarray(image.pixels.reshape(3, -1)[:, ::17][:, seen])
 
 
 def _contest(
@@ -225,7 +235,7 @@ def _contest(
         note(folder / EPOCHS, record)
 
     with run_folder(request.out / f"{kind}-{loss}", restart=request.overwrite) as folder:
-        run = Run(folder, None, device)
+        run = Run(folder, None, device, watched=tuple(held_out))
         weights = train(spec, lesson, protocol.recipe(loss), protocol.chips(), run, tell, measure)
         epochs = noted(folder / EPOCHS, "epoch")
     images, small = _scored(spec, weights, lesson, held_out, device)

@@ -147,11 +147,14 @@ def _lesson(
     """Return what is learned from, the network, and the weights to begin with."""
     key, learned, held_out = material.key, material.learned, material.held_out
     if model is not None:
-        spec, start = beginning(model, key.legend)
-        return Lesson(key, learned, held_out, model.card.mean, model.card.std), spec, start
-    mean, std = _color_statistics(_real(material))
-    spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)
-    return Lesson(key, learned, held_out, mean, std), spec, None
+        (spec, start), mean, std = beginning(model, key.legend), model.card.mean, model.card.std
+    else:
+        mean, std = _color_statistics(_real(material))
+        spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)
+        start = None
+    for image in (*learned, *held_out):
+        image.paint_missing(mean)
+    return Lesson(key, learned, held_out, mean, std), spec, start
 
 
 def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio.errors import RasterioError
 
 from geoseg.errors import InputError
 from geoseg.inference.network import RunsOn
+from geoseg.layers.faults import writing
 from geoseg.pipeline.classify import Classifier
 from geoseg.pipeline.plan import make_plan, opened
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
@@ -21,8 +23,7 @@ from geoseg.vocabulary import ClassRows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
+    from geoseg.labels.labelled import LabelledImage
     from geoseg.model.file import Model
     from geoseg.vocabulary import Grid
 
@@ -54,12 +55,11 @@ class Answer:
     blend: str
 
 
-def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, folder: Path) -> Answer:
+def answer(image: LabelledImage, run: ModelRun, model: Model, folder: Path) -> Answer:
     """Return what ``segment --raster --confidence`` would write for an image at its native resolution.
 
     Args:
-        pixels: shape (bands, height, width), the model's bands in the model's order.
-        name: the image's, for messages.
+        image: its pixels are the model's bands in the model's order.
         run: how.
         model: the model that ``run`` names.
         folder: where the image is written for the reader, and removed again.
@@ -68,18 +68,20 @@ def answer(pixels: NDArray[np.uint8], name: str, run: ModelRun, model: Model, fo
         InputError: the image has other bands than the model.
         UsageError: the device is unknown or not there.
         ModelError: the precision is not possible with this model.
+        OutputError: the folder has no room for it.
     """
-    if len(pixels) != len(model.card.bands):
+    bands = len(image.pixels)
+    if bands != len(model.card.bands):
         raise InputError(
-            f"{name}: has {len(pixels)} bands, but model {model.card.name} expects {', '.join(model.card.bands)}"
+            f"{image.name}: has {bands} bands, but model {model.card.name} expects {', '.join(model.card.bands)}"
         )
     scene = folder / "image.tif"
-    _write(scene, pixels, model.card.resolution_m)
-    reading = SceneRequest({"bands": tuple(range(1, len(pixels) + 1)), "nodata": "none"}, resolution="native")
+    reading = SceneRequest({"bands": tuple(range(1, bands + 1))}, resolution="native")
     try:
+        _write(scene, image, model.card.resolution_m)
         return _answer(scene, reading, run, model)
     finally:
-        scene.unlink()
+        scene.unlink(missing_ok=True)
 
 
 def answer_scene(scene: Path, options: Mapping[str, Any], run: ModelRun, model: Model) -> Answer:
@@ -115,11 +117,17 @@ def _joined(strips: list[ClassRows]) -> ClassRows:
     return ClassRows(0, np.concatenate([strip.classes for strip in strips]), np.concatenate(confidence))
 
 
-def _write(path: Path, pixels: NDArray[np.uint8], pixel_m: float) -> None:
-    """Write an image as a GeoTIFF, at a made-up place."""
+def _write(path: Path, image: LabelledImage, pixel_m: float) -> None:
+    """Write an image as a GeoTIFF with a mask of what is missing, at a made-up place."""
     crs, x, y = _SOMEWHERE
-    bands, height, width = pixels.shape
-    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": pixels.dtype}
+    bands, height, width = image.pixels.shape
+    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": image.pixels.dtype}
     place = {"crs": crs, "transform": Affine(pixel_m, 0, x, 0, -pixel_m, y)}
-    with rasterio.open(path, "w", **profile, **place) as file:
-        file.write(pixels)
+    with (
+        writing(path, RasterioError),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **profile, **place) as file,
+    ):
+        file.write(image.pixels)
+        if image.missing is not None:
+            file.write_mask(~image.missing)

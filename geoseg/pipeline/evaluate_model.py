@@ -74,14 +74,15 @@ def evaluate_model(
     legend, found = read_scored(request.data, model.card, notes.append)
     found = chosen(found, request.only, request.data.text)
     shared = _shared_classes(request, model, legend, notes)
-    if learned := learned_from(model.card, [ImageNames(one.image.name, one.image.names, one.sources) for one in found]):
+    scored = [ImageNames(image.name, image.names, image.files) for image, _ in found]
+    if learned := learned_from(model.card, scored):
         notes.append(learned)
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:
-        for done, (image, scene, _) in enumerate(found, 1):
+        for done, (image, scene) in enumerate(found, 1):
             answered = (
-                answer(image.pixels, image.name, request.run, model, Path(folder))
+                answer(image, request.run, model, Path(folder))
                 if scene is None
                 else answer_scene(scene, request.data.scene_options, request.run, model)
             )
@@ -89,11 +90,11 @@ def evaluate_model(
             pixels += image.labels.size
             tell(done, len(found), pixels)
     ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
-    scored = {
+    what = {
         "model": {"name": model.card.name, "sha256": model.card.tensors_sha256},
         "dataset": request.data.text,
     }
-    report = EvaluateReport(scored, tally.confusion, wanted, warnings=tuple(notes), also=ran)
+    report = EvaluateReport(what, tally.confusion, wanted, warnings=tuple(notes), also=ran)
     return tally.into(report)
 
 

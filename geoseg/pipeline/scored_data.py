@@ -50,8 +50,6 @@ class ScoredImage(NamedTuple):
     image: LabelledImage
     scene: Path | None
     """The file of a scene: its answer is that of this file, at its own pixels."""
-    sources: frozenset[str]
-    """See :class:`geoseg.model.learned.ImageNames`."""
 
 
 def read_scored(data: ScoredData, card: ModelCard, note: Callable[[str], None]) -> tuple[Legend, list[ScoredImage]]:
@@ -69,11 +67,10 @@ def read_scored(data: ScoredData, card: ModelCard, note: Callable[[str], None]) 
     """
     if data.dataset is not None:
         masks = DUBAI if data.legend_file is None else MaskKey.read(data.legend_file)
-        source = frozenset({data.dataset.resolve().name})
-        return masks.legend, [ScoredImage(image, None, source) for image in read_folder(data.dataset, masks, note)]
+        return masks.legend, [ScoredImage(image, None) for image in read_folder(data.dataset, masks, note)]
     reading = ReadRequest(model_bands=card.bands, value_range=card.value_range, fill=card.mean, **data.scene_options)
     lesson = taught(read_scenes(data.scenes, reading, data.class_field, note), None, "background", fewest=1)
-    return lesson.key.legend, [ScoredImage(_picture(one.image, card), one.path, one.sources) for one in lesson.images]
+    return lesson.key.legend, [ScoredImage(_picture(one.image, card), one.path) for one in lesson.images]
 
 
 def _picture(image: LabelledImage, card: ModelCard) -> LabelledImage:

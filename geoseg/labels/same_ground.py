@@ -1,0 +1,144 @@
+"""Images that show the same ground, at other dates or resolutions: none of it is on both sides of a split."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geoseg.labels.scene_labels import inside
+from geoseg.scores.common_ground import Outline, projection
+from geoseg.vocabulary import NODATA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from geoseg.labels.labelled import LabelledImage
+    from geoseg.vocabulary import Grid
+
+SLIVER = 3.0
+"""Pixels by which images may overlap that lie side by side."""
+_SAMPLES = 512  # pixels along each axis of an image that tell how its labels lie
+
+
+class _Grounds:
+    """Outlines of images, found by place; those of another CRS are compared one by one."""
+
+    def __init__(self, images: Sequence[LabelledImage]) -> None:
+        self._outlines = [Outline.of_grid(image.name, image.ground) for image in images]
+        self._crs = [image.ground.crs for image in images]
+        self._trees = {
+            crs: ([i for i, own in enumerate(self._crs) if own == crs], shapely.STRtree(self._boxes(crs)))
+            for crs in dict.fromkeys(self._crs)
+        }
+
+    def _boxes(self, crs: str) -> list[shapely.Polygon]:
+        pairs = zip(self._outlines, self._crs, strict=True)
+        return [shapely.Polygon(outline.corners) for outline, own in pairs if own == crs]
+
+    def near(self, grid: Grid) -> list[int]:
+        """Return which of them may cover part of a grid."""
+        box = shapely.Polygon(Outline.of_grid("", grid).corners)
+        return [
+            numbers[i]
+            for crs, (numbers, tree) in self._trees.items()
+            for i in (tree.query(box, "intersects").tolist() if crs == grid.crs else range(len(numbers)))
+        ]
+
+    def under(self, grid: Grid, which: Sequence[int]) -> shapely.Geometry:
+        """Return the part of a grid that some of them cover, in its column and row coordinates."""
+        covered = shapely.union_all([self._outlines[i].on(grid) for i in which])
+        return shapely.intersection(covered, shapely.box(0, 0, grid.width, grid.height))
+
+
+def unseen(learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Return what is learned from, unlabelled where it shows the ground of what is held out.
+
+    Images that lie nowhere are left as they are.
+    """
+    grounds = _Grounds([image for image in held_out if image.grid is not None])
+    return [image if image.grid is None else _hidden(image, grounds) for image in learned]
+
+
+def _hidden(image: LabelledImage, grounds: _Grounds) -> LabelledImage:
+    """Return an image, unlabelled where grounds cover more than a sliver of it."""
+    shadow = grounds.under(image.ground, grounds.near(image.ground))
+    if shapely.buffer(shadow, -SLIVER).is_empty:
+        return image
+    return replace(image, labels=np.where(inside(shadow, image.ground), np.uint8(NODATA), image.labels))
+
+
+def overlap(images: Sequence[LabelledImage]) -> bool:
+    """Return whether all images lie somewhere, and two of them share more ground than a sliver."""
+    if any(image.grid is None for image in images):
+        return False
+    grounds = _Grounds(images)
+    for i, image in enumerate(images):
+        for j in grounds.near(image.ground):
+            if i < j and not shapely.buffer(grounds.under(image.ground, [j]), -SLIVER).is_empty:
+                return True
+    return False
+
+
+def ends(images: Sequence[LabelledImage], share: float) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Cut images across the longer side of the ground that they cover; returns both ends.
+
+    Args:
+        images: placed ones, whatever their pixels and CRSs.
+        share: of the labelled ground that lies before the cut.
+    """
+    first = images[0].ground
+    outlines = [Outline.of_grid(image.name, image.ground).on(first) for image in images]
+    left, top, right, bottom = shapely.total_bounds(outlines)
+    axis = 0 if right - left > bottom - top else 1
+    low, high = (left, right) if axis == 0 else (top, bottom)
+    cut = _quantile([_labelled_along(image, first, axis) for image in images], share, low + share * (high - low))
+    sides = (cut, top - 1, right + 1, bottom + 1) if axis == 0 else (left - 1, cut, right + 1, bottom + 1)
+    beyond = shapely.box(*sides)
+    corners = [first.transform @ xy for xy in shapely.get_coordinates(beyond)[:4]]
+    end = Outline("", Outline.of_grid("", first).crs, np.array(corners, np.float64))
+    head: list[LabelledImage] = []
+    tail: list[LabelledImage] = []
+    for image in images:
+        aside = inside(end.on(image.ground), image.ground)
+        for part, here, called in ((head, ~aside, "most"), (tail, aside, "end")):
+            if here.any():
+                part.append(image if here.all() else _only(image, here, called))
+    return head, tail
+
+
+def _labelled_along(image: LabelledImage, first: Grid, axis: int) -> tuple[NDArray[np.float64], float]:
+    """Return where the labelled pixels of an image lie along an axis of another grid, and what each of them weighs.
+
+    A sample of its pixels is enough; each weighs the ground that it stands for.
+    """
+    step = max(1, -(-max(image.labels.shape) // _SAMPLES))
+    rows, cols = np.nonzero(image.labels[::step, ::step])
+    pixels = np.stack([cols * step + 0.5, rows * step + 0.5], axis=1)
+    own = Outline.of_grid(image.name, image.ground)
+    there = projection(own, first)(projection(own, image.ground, back=True)(pixels))[:, axis]
+    area = own.on(first).area / image.labels.size * step**2
+    return there[np.isfinite(there)], area
+
+
+def _quantile(parts: Sequence[tuple[NDArray[np.float64], float]], share: float, otherwise: float) -> float:
+    """Return the place before which a share of the weight lies; another one where nothing weighs anything."""
+    places = np.concatenate([places for places, _ in parts])
+    weights = np.concatenate([np.full(len(places), weight) for places, weight in parts])
+    if not len(places):
+        return otherwise
+    order = np.argsort(places)
+    reached = np.cumsum(weights[order])
+    return float(places[order][np.searchsorted(reached, share * reached[-1])])
+
+
+def _only(image: LabelledImage, where: NDArray[np.bool_], called: str) -> LabelledImage:
+    """Return the rectangle of an image around some pixels, with no labels beside them."""
+    rows, cols = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    here = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    part = image.part(*here, called)
+    return replace(part, labels=np.where(where[here], part.labels, np.uint8(NODATA)))
