@@ -165,8 +165,8 @@ FAMILY = (
 def test_cancelling_asks_the_whole_group_and_it_can_tidy_up(tmp_path):
     grandchild, child, left = tmp_path / "grandchild", tmp_path / "child", tmp_path / "half-written"
     code = FAMILY + (
-        "open(sys.argv[4], 'w').close()\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    os.remove(sys.argv[4])\n    sys.exit(130)\n"
+        "try:\n    open(sys.argv[4], 'w').close()\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    os.remove(sys.argv[4])\n    sys.exit(130)\n"
     )
     with pytest.raises(runner.Stopped):
         run(code, Listener(left), grandchild, child, "import time; time.sleep(60)", left)
