@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 _JPEG = b"\xff\xd8\xff"
 _CHUNK = struct.Struct(">I4s")  # length and kind; the data and four bytes of checksum follow
 _SEGMENT = struct.Struct(">BBH")  # marker, kind, and the length of the rest with these two bytes
@@ -65,6 +66,8 @@ def check_end(name: str, local: Path, head: bytes) -> None:
 
 def _png_ends(content: mmap) -> bool:
     """Step from chunk to chunk until the one that ends a PNG (https://www.w3.org/TR/png-3/#5Chunk-layout)."""
+    if content[-len(_PNG_END) :] == _PNG_END:  # so most files need not be walked
+        return True
     at = len(_PNG)
     while at + _CHUNK.size <= len(content):
         length, kind = _CHUNK.unpack_from(content, at)
@@ -85,7 +88,7 @@ def _jpeg_ends(content: mmap) -> bool:
         if mark != _MARK:
             return True  # no segment: GDAL knows what to say of it
         if kind == _SCAN:
-            return content.find(b"\xff\xd9", at) >= 0
+            return content.rfind(b"\xff\xd9", at) >= 0  # it is the last thing in most files
         at += 1 if kind == _MARK else 2 + length  # filling bytes may come before any marker
     return False
 
