@@ -11,7 +11,6 @@ import shapely
 
 from geoseg.errors import InputError, OutsideAreaError, UsageError
 from geoseg.scene.georeference import bounds_of, short_name
-from geoseg.scene.longitudes import copies, full_turn, made_whole, unbroken, whole
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 from geoseg.vocabulary import Grid, Window
 
@@ -118,10 +117,9 @@ def read_aoi(path: Path, grid: Grid, name: str) -> Area:
     found: list[tuple[NDArray[np.object_], pyproj.CRS]] = []
     with reading(path):
         for layer, frame in layers:
-            geometry = np.asarray(frame.geometry, object)
-            if len(sound_polygons(geometry).polygons):
-                crs = layer_crs(path, layer, frame.geometry)
-                found.append((sound_polygons(whole(geometry, full_turn(crs))).polygons, crs))
+            drawn = sound_polygons(np.asarray(frame.geometry, object)).polygons
+            if len(drawn):
+                found.append((drawn, layer_crs(path, layer, frame.geometry)))
     if not found:
         raise InputError(f"{path}: has no polygons, expected some; draw the area of interest as polygons")
     with reading(path):
@@ -142,15 +140,12 @@ def _brought(drawn: NDArray[np.object_], crs: pyproj.CRS, grid: Grid, path: Path
     import pyproj
 
     scene = pyproj.CRS.from_wkt(grid.crs).to_2d()
-    turn = full_turn(scene)
     if not crs.equals(scene, ignore_axis_order=True):
         around = _drawn_in(crs, scene, grid)
         if around is not None:
             drawn = shapely.intersection(drawn, around)
         forth = pyproj.Transformer.from_crs(crs, scene, always_xy=True)
-        drawn = made_whole(shapely.transform(drawn, forth.transform, interleaved=False), turn)
-    left, _, right, _ = bounds_of(grid.transform, grid.height, grid.width)
-    drawn, _ = copies(drawn, turn, left, right)
+        drawn = shapely.transform(drawn, forth.transform, interleaved=False)
     sound = sound_polygons(drawn)
     if sound.unplaced:
         raise InputError(
@@ -165,6 +160,7 @@ def _brought(drawn: NDArray[np.object_], crs: pyproj.CRS, grid: Grid, path: Path
 def _drawn_in(crs: pyproj.CRS, scene: pyproj.CRS, grid: Grid) -> Any | None:
     """Return the frame around the scene in another CRS; None where it has no outline there, as around a pole."""
     import pyproj
+    from shapely.affinity import translate
 
     frame = _corners(grid, 2 * _FRAME)
     dense = shapely.segmentize(frame, frame.length / (4 * _STEPS))
@@ -173,12 +169,15 @@ def _drawn_in(crs: pyproj.CRS, scene: pyproj.CRS, grid: Grid) -> Any | None:
     middle = np.array(back.transform(frame.centroid.x, frame.centroid.y))
     if not (np.isfinite(xy).all() and np.isfinite(middle).all()):
         return None
-    turn = full_turn(crs)
-    x = unbroken(np.array([*xy[:, 0], middle[0]]), turn)  # across the antimeridian, longitudes are made continuous
-    around = shapely.Polygon(np.column_stack([x[:-1], xy[:, 1]]))
-    if not around.is_valid or not around.contains(shapely.Point(x[-1], middle[1])):
+    turn = 360.0 if crs.is_geographic else 0.0
+    if turn and np.ptp(xy[:, 0]) > turn / 2:  # across the antimeridian: the scene's longitudes are made continuous
+        xy[:, 0] += np.where(xy[:, 0] < 0, turn, 0)
+        middle[0] += turn if middle[0] < 0 else 0
+    around = shapely.Polygon(xy)
+    if not around.is_valid or not around.contains(shapely.Point(middle)):
         return None
-    return shapely.union_all(copies(np.array([around]), turn, -1.5 * turn, 1.5 * turn)[0])
+    turns = (-turn, 0.0, turn) if turn else (0.0,)
+    return shapely.union_all([translate(around, by) for by in turns])
 
 
 def _asked(drawn: NDArray[np.object_], crs: pyproj.CRS, grid: Grid) -> tuple[Bounds, str]:

@@ -13,7 +13,6 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import InputError
 from geoseg.scene.georeference import ground_pixel_m
-from geoseg.scene.longitudes import copies, full_turn, made_whole, unbroken
 from geoseg.vocabulary import Grid
 
 if TYPE_CHECKING:
@@ -55,18 +54,17 @@ class Outline:
         box = shapely.Polygon(self.corners)
         near = self.near(grid)
         if near is not None:
-            box = shapely.union_all(copies(np.array([box]), full_turn(self.crs), near[0], near[2])[0])
             box = box.intersection(shapely.box(*near))
         if box.geom_type != "Polygon" or box.is_empty:  # they touch at most
             return shapely.Polygon()
-        parts, _ = brought(np.array([shapely.Polygon(_bendable(box.exterior))]), self, grid)
-        return shapely.union_all([_sound(part) for part in parts])
+        ring = projection(self, grid)(shapely.get_coordinates(_bendable(box.exterior)))
+        ring = ring[np.isfinite(ring).all(1)]
+        return shapely.make_valid(shapely.Polygon(ring)) if len(ring) > 2 else shapely.Polygon()
 
     def near(self, grid: Grid) -> tuple[float, float, float, float] | None:
         """Return left, bottom, right, top of what to keep of a map much larger than a grid; None for all.
 
-        A map of the world has no sensible outline in the CRS of a town; the part around the town has. It may lie whole
-        turns away.
+        A map of the world has no sensible outline in the CRS of a town; the part around the town has.
         """
         if same_crs(self.crs, grid):
             return None
@@ -74,48 +72,11 @@ class Outline:
         xy = projection(self, grid, back=True)(border)
         if not np.isfinite(xy).all():
             return None
-        xy[:, 0] = unbroken(xy[:, 0], full_turn(self.crs))
         low, high = xy.min(0), xy.max(0)
         if ((self.corners.max(0) - self.corners.min(0)) < _FAR * (high - low)).all():
             return None
         (left, bottom), (right, top) = low - (high - low), high + (high - low)
         return left, bottom, right, top
-
-
-def _sound(polygon: shapely.Polygon) -> shapely.Geometry:
-    """Return what is left of a polygon without the points that have no place."""
-    ring = shapely.get_coordinates(polygon)
-    ring = ring[np.isfinite(ring).all(1)]
-    return shapely.make_valid(shapely.Polygon(ring)) if len(ring) > 2 else shapely.Polygon()
-
-
-def brought(
-    geometry: NDArray[np.object_], outline: Outline, grid: Grid
-) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
-    """Return geometries of a map in the column and row coordinates of a grid; in degrees, on every side of the world.
-
-    Args:
-        geometry: shape (n,), in the map's CRS.
-        outline: of the map.
-        grid: where to.
-
-    Returns:
-        The geometries, shape (m,), and which one of those given each is, in ascending order. What has no place there
-        has infinite coordinates.
-
-    Raises:
-        InputError: nothing is known that leads from one CRS to the other.
-    """
-    own = Outline.of_grid(outline.name, grid)
-    turn = full_turn(own.crs)
-    if not turn:
-        return shapely.transform(geometry, projection(outline, grid)), np.arange(len(geometry))
-    if not same_crs(outline.crs, grid):
-        ground = Grid(grid.crs, Affine.identity(), grid.height, grid.width)
-        geometry = made_whole(shapely.transform(geometry, projection(outline, ground)), turn)
-    left, right = own.corners[:, 0].min(), own.corners[:, 0].max()
-    moved, number = copies(geometry, turn, left, right)
-    return shapely.transform(moved, projection(own, grid)), number
 
 
 def grid_over(reference: Outline, other: Outline | None, metres: float) -> Grid | None:

@@ -5,7 +5,7 @@ Rasters come by nearest neighbour, polygons by the pixel centre rule; both are a
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +24,7 @@ from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.damage import reading
 from geoseg.scene.georeference import grid_of
-from geoseg.scene.longitudes import copies, full_turn, together
-from geoseg.scores.common_ground import PIECES, Outline, brought, same_crs, same_grid
+from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -92,33 +91,10 @@ class RasterMap:
         if same_grid(self.grid, grid):
             yield lambda window: self._codes(self._read(self._dataset, window, masked=True))
             return
-        with ExitStack() as stack:
-            views = [stack.enter_context(self._warped(grid, by)) for by in self._turns(grid)]
-            yield lambda window: np.minimum.reduce([self._codes(self._read(it, window, masked=False)) for it in views])
-
-    def _turns(self, grid: Grid) -> list[float]:
-        """Return by what to move the raster in x to see all that a grid shows of it: GDAL moves nothing by itself.
-
-        From a CRS in other units it comes to longitudes from -180 to 180, wherever the raster says that it lies.
-        """
-        own, there = self.outline, Outline.of_grid("", grid)
-        turn = full_turn(own.crs)
-        left, right = own.corners[:, 0].min(), own.corners[:, 0].max()
-        ranges = [(-turn / 2, turn / 2)]
-        if full_turn(there.crs):
-            per_degree = turn / full_turn(there.crs)
-            ranges.append((there.corners[:, 0].min() * per_degree, there.corners[:, 0].max() * per_degree))
-        return [0.0] + [
-            by for by in (-turn, turn) if turn and any(left + by < end and right + by > start for start, end in ranges)
-        ]
-
-    def _warped(self, grid: Grid, moved: float) -> WarpedVRT:
-        """Return the raster on a grid, moved in x beforehand."""
         try:
-            return WarpedVRT(
+            warped = WarpedVRT(
                 self._dataset,
                 src_crs=CRS.from_wkt(self.grid.crs),
-                src_transform=Affine.translation(moved, 0) @ self.grid.transform,
                 crs=CRS.from_wkt(grid.crs),
                 transform=grid.transform,
                 height=grid.height,
@@ -129,6 +105,8 @@ class RasterMap:
             )
         except (RasterioError, CPLE_BaseError, ValueError) as error:
             raise InputError(f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}") from None
+        with warped:
+            yield lambda window: self._codes(self._read(warped, window, masked=False))
 
     def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
@@ -190,8 +168,7 @@ class PolygonMap:
         )
         codes = np.array([number[one] for one in short], np.uint8)[inverse]
         upwards = np.argsort(codes, kind="stable")
-        self._geometry = together(polygons.geometry, full_turn(polygons.crs))[upwards]
-        self._codes = codes[upwards]
+        self._geometry, self._codes = polygons.geometry[upwards], codes[upwards]
 
     @property
     def outline(self) -> Outline | None:
@@ -208,20 +185,17 @@ class PolygonMap:
         Of a map much larger than the grid, only what lies around it.
         """
         geometry, codes, outline = self._geometry, self._codes, self.outline
-        if outline is None:
-            return geometry, codes
-        if not same_crs(self._crs, grid):
+        if outline is not None and not same_crs(self._crs, grid):
             near = outline.near(grid)
             if near is not None:
-                geometry, number = copies(geometry, full_turn(self._crs), near[0], near[2])
-                geometry, codes = shapely.clip_by_rect(geometry, *near), codes[number]
+                geometry = shapely.clip_by_rect(geometry, *near)
                 here = ~shapely.is_empty(geometry)
                 geometry, codes = geometry[here], codes[here]
             # A straight edge is a curve in another CRS: long ones get vertices to bend at.
             left, bottom, right, top = shapely.total_bounds(geometry)
             geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
-        geometry, number = brought(geometry, outline, grid)
-        codes = codes[number]
+        if outline is not None:
+            geometry = shapely.transform(geometry, projection(outline, grid))
         xy, owner = shapely.get_coordinates(geometry, return_index=True)
         placed = np.ones(len(geometry), bool)
         placed[owner[~np.isfinite(xy).all(1)]] = False  # beyond what the grid's CRS can express

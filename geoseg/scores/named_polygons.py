@@ -9,7 +9,6 @@ import numpy as np
 import shapely
 
 from geoseg.errors import InputError
-from geoseg.scene.longitudes import full_turn, whole
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons
     usable = ~empty & np.array([name is not None for name in names], bool)
     if not usable.all():
         notes.append(f"{path}: left out {np.count_nonzero(~usable)} features without a geometry or a class")
-    sound = sound_polygons(whole(geometry[usable], full_turn(crs)))
+    sound = sound_polygons(geometry[usable])
     if sound.unplaced:
         notes.append(f"{path}: left out {sound.unplaced} features with coordinates that are no numbers")
     if sound.repaired:
