@@ -8,6 +8,7 @@ import rasterio
 from PIL import Image
 
 from geoseg.errors import InputError
+from geoseg.labels.folders import read_folder
 from geoseg.scene import decode
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import ReadRequest
@@ -26,13 +27,14 @@ def cut_off(path, share):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
+@pytest.mark.parametrize("width", [50, 120])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
 @pytest.mark.parametrize("driver", KINDS)
-def test_a_file_that_was_cut_off_is_never_read_to_its_end(tmp_path, driver, share):
+def test_a_file_that_was_cut_off_is_never_read_to_its_end(tmp_path, driver, share, width):
     path = tmp_path / KINDS[driver]
-    write(path, noise((90, 120)), driver)
+    write(path, noise((90, width)), driver)
     with open_raster(path) as whole:
-        assert whole.read().shape == (3, 90, 120)
+        assert whole.read().shape == (3, 90, width)
     cut_off(path, share)
     with pytest.raises((InputError, rasterio.errors.RasterioIOError)), open_raster(path) as part:
         part.read()
@@ -67,6 +69,7 @@ def test_a_png_with_more_behind_its_end_and_a_header_of_nonsense(tmp_path):
 
 
 def a_jpeg(path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows, cols = np.mgrid[:400, :600]
     picture = np.stack([rows % 256, cols % 256, (rows + cols) % 256], axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(path, quality=95, **options)
@@ -86,6 +89,18 @@ def test_a_jpeg_with_a_thumbnail_is_cut_off_wherever_it_ends_early(tmp_path, pro
         path.write_bytes(whole[:size])
         with pytest.raises(InputError), open_raster(path):
             pass
+
+
+def test_exif_that_is_none_is_no_reason_to_refuse_a_picture(tmp_path, ran):
+    a_jpeg(tmp_path / "city/images/a.jpg")
+    content = (tmp_path / "city/images/a.jpg").read_bytes()
+    odd = b"\xff\xe1" + (40).to_bytes(2, "big") + b"Exif\0\0" + b"no TIFF" + bytes(25)
+    (tmp_path / "city/images/a.jpg").write_bytes(content[:2] + odd + content[2:])
+    write(tmp_path / "city/masks/a.png", classes((400, 600))[None], "PNG")
+    (image,) = read_folder(tmp_path / "city")
+    assert image.pixels.shape == (3, 400, 600)
+    code, _, complaints = ran("info", tmp_path / "city/images/a.jpg")
+    assert (code, "internal error" in complaints) == (0, False)
 
 
 @pytest.mark.parametrize("place", ["here", "far away"])

@@ -164,8 +164,10 @@ def test_a_field_of_another_name_and_layers_that_say_nothing(tmp_path, raster):
     frame[[frame.geometry.name]].to_file(path, layer="building_footprints")
     report = scores(path, raster, class_field="kind")
     assert perfect(report)
-    assert len(report.warnings) == 1
-    assert "left out road_centerlines, building_footprints" in report.warnings[0]
+    assert [note.removeprefix(f"{path}: ") for note in report.warnings] == [
+        "left out building_footprints, which name no classes",
+        "left out road_centerlines, which hold lines or points, not polygons",
+    ]
     with pytest.raises(InputError, match=r"no polygon layer with a field 'class'.*--class-field"):
         scores(path, raster)
 
@@ -184,8 +186,32 @@ def test_invalid_null_and_unclassed_features_are_repaired_or_left_out_with_notes
     assert report.to_json()["classes"]["road"]["support"] == 80
     assert 24 <= report.to_json()["classes"]["building"]["support"] <= 40
     assert any("repaired 1 invalid" in note for note in report.warnings)
-    assert any("left out 2 features without" in note for note in report.warnings)
-    assert len(report.warnings) == 2
+    assert any("left out 1 features without a geometry" in note for note in report.warnings)
+    assert any("its 1 features without a class count as unlabelled" in note for note in report.warnings)
+    assert len(report.warnings) == 3
+
+
+def test_lines_among_polygons_are_left_out_with_a_note_and_alone_refused(tmp_path, raster):
+    x, y = 500_000, 5_000_000
+    ways = [shapely.LineString([(x, y), (x + 50, y - 50)]), shapely.Point(x + 3, y - 3)]
+    box = shapely.box(x, y - 20, x + 8, y - 10)
+    mixed = geopandas.GeoDataFrame({"class": ["road", "tree", "road"]}, geometry=[*ways, box], crs=UTM)
+    mixed.to_file(tmp_path / "a.geojson", engine="pyogrio")
+    report = scores(tmp_path / "a.geojson", raster)
+    assert any("left out 2 features that are no polygons" in note for note in report.warnings)
+    mixed[:1].to_file(tmp_path / "lines.gpkg", layer="roads", engine="pyogrio")
+    with pytest.raises(InputError, match=r"lines\.gpkg: holds lines or points \(roads\), expected polygons"):
+        scores(tmp_path / "lines.gpkg", raster)
+
+
+def test_ground_that_somebody_drew_without_a_class_is_no_other_ground(tmp_path):
+    x, y = 500_000, 5_000_000
+    boxes = [shapely.box(x, y - 10, x + 10, y), shapely.box(x + 5, y - 10, x + 20, y)]
+    for name, names in (("some", ["building", None]), ("all", ["building", "road"])):
+        geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs=UTM).to_file(tmp_path / f"{name}.gpkg")
+    report = scores(tmp_path / "all.gpkg", tmp_path / "some.gpkg").to_json()
+    assert np.sum(report["confusion"]) == 50, "where it lies above, it is not known"
+    assert report["classes"]["building"]["iou"] == 1
 
 
 def test_maps_far_larger_than_the_other_are_cut_to_its_surroundings(tmp_path, raster):

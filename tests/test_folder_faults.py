@@ -89,3 +89,59 @@ def test_footprints_as_masks_of_one_class_are_refused(tmp_path):
     write(tmp_path / "masks/a.png", (classes((20, 30)) > 3).astype(np.uint8)[None], "PNG")
     with pytest.raises(InputError, match="all labels say the same"):
         gathered(Material(tmp_path, how="none"), None, print)
+
+
+def test_pictures_and_masks_without_a_partner_are_named(tmp_path):
+    for name in ("Tile 1/images/a.png", "Tile 1/images/lone.png", "Tile 2/images/b.jpg"):
+        write(tmp_path / name, noise((20, 30)), "PNG" if name.endswith("png") else "JPEG")
+    for name in ("Tile 1/masks/a.png", "Tile 1/masks/left.png", "Tile 2/masks/b.png", "Tile 2/masks/.b.png"):
+        write(tmp_path / name, classes((20, 30))[None], "PNG")
+    notes = []
+    assert len(read_folder(tmp_path, note=notes.append)) == 2
+    assert notes == [
+        f"{tmp_path}: 1 of its images have no mask of the same name and are left out: Tile 1/images/lone.png",
+        f"{tmp_path}: 1 of its masks have no image of the same name and are left out: Tile 1/masks/left.png",
+    ]
+
+
+def test_masks_as_jpeg_are_refused_with_the_reason(tmp_path):
+    write(tmp_path / "images/a.png", noise((20, 30)), "PNG")
+    write(tmp_path / "masks/a.jpg", colored(classes((20, 30))), "JPEG")
+    with pytest.raises(InputError, match="JPEG blurs the colours and values of masks"):
+        read_folder(tmp_path)
+
+
+def test_scenes_in_folders_within_a_folder_have_to_be_named(tmp_path):
+    write_scene(tmp_path / "tiles/north/a.tif")
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(tmp_path / "l.gpkg", layer="buildings")
+    with pytest.raises(InputError, match=r"has no rasters.*are not looked into, so name them, as in .*tiles/north"):
+        gathered(Material(scenes=(ScenePair((tmp_path / "tiles",), tmp_path / "l.gpkg"),)), None, print)
+
+
+def test_a_metre_of_the_map_may_be_a_little_more_on_the_ground(tmp_path):
+    """Near its central meridian, a metre of UTM is more than one, and four times finer is still not refused."""
+    scene = write_scene(tmp_path / "scene.tif")
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(tmp_path / "l.gpkg", layer="buildings")
+    pair = (ScenePair((scene,), tmp_path / "l.gpkg"),)
+    assert gathered(Material(scenes=pair, resolution_m=0.249, how="none"), None, print).learned
+    with pytest.raises(InputError, match=r"give a --resolution of 0\.2"):
+        gathered(Material(scenes=pair, resolution_m=0.2, how="none"), None, print)
+
+
+def test_classes_that_lie_on_no_pixel_are_told(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    boxes = [square(0, 0, 20), square(30, 50, 0.2), square(9000, 0, 20)]
+    frame = geopandas.GeoDataFrame({"class": ["road", "well", "mine"]}, geometry=boxes, crs=UTM)
+    frame.to_file(tmp_path / "l.gpkg")
+    told = []
+    gathered(Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), how="none"), None, told.append)
+    assert "the labels have mine, well, which lie on no pixel: away from the scenes, or smaller than a pixel" in told
+
+
+def test_numbers_as_classes_keep_their_numbers_in_the_names_of_layers(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    frame = geopandas.GeoDataFrame({"class": [2, 7]}, geometry=[square(0, 0, 20), square(30, 50, 9)], crs=UTM)
+    frame.to_file(tmp_path / "l.gpkg")
+    found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), how="none"), None, print)
+    layers = [(entry.name, entry.layer) for entry in found.key.legend]
+    assert layers == [("2", "class_2"), ("7", "class_7"), ("background", None)]

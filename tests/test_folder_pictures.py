@@ -81,6 +81,15 @@ def test_a_picture_is_what_the_same_file_is_as_a_scene(tmp_path, kind):
     np.testing.assert_array_equal(read.labels, np.where(missing, 0, truth))
 
 
+def test_a_palette_beside_a_band_of_something_else_is_still_a_palette(tmp_path):
+    index = (noise(SHAPE)[0] % 16).astype(np.uint8)
+    colors = {i: (10 * i, 255 - 9 * i, 40, 255) for i in range(16)}
+    write(tmp_path / "images/a.tif", np.stack([index, index]), palette=colors, photometric="palette", **PLACE)
+    write(tmp_path / "masks/a.png", colored(classes(SHAPE)), "PNG")
+    (image,) = read_folder(tmp_path)
+    np.testing.assert_array_equal(image.pixels[:2], [10 * index, 255 - 9 * index])
+
+
 def test_black_in_one_band_is_a_colour_and_whole_pictures_miss_nothing(tmp_path):
     pixels = noise(SHAPE)
     pixels[0] = 0

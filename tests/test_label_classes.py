@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import geopandas
@@ -96,9 +97,11 @@ def test_a_raster_without_names_says_how_to_name_its_classes(tmp_path):
     gathered(Material(scenes=(ScenePair((scene,), tmp_path / "plain.tif"),), how="none"), None, told.append)
     assert any("as in class_1; name them with: geoseg vectorize" in sentence for sentence in told)
     arguments = ["evaluate", "--model", "default", "--scene", str(scene), "--labels", str(tmp_path / "plain.tif")]
-    shown = CliRunner().invoke(geoseg, [*arguments, "--progress", "none"])
-    assert shown.exit_code == 3
-    assert "name the values with: geoseg vectorize" in shown.stderr
+    shown = CliRunner().invoke(geoseg, [*arguments, "--threads", "1", "--json"])
+    assert shown.exit_code == 0
+    meaning = "1 = building, 2 = road, 3 = water, 4 = vegetation, 5 = land"
+    assert f"plain.tif: has no class names; its values are taken as {meaning}" in shown.stderr
+    assert list(json.loads(shown.stdout)["classes"]) == ["building", "road", "water", "vegetation", "land"]
 
 
 def test_shapefiles_are_refused_as_maps_in_the_words_for_labels(tmp_path):

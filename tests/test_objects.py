@@ -70,6 +70,9 @@ def test_exactly_one_half_is_enough():
     one, half = (np.array([shapely.box(0, 0, 10, top)], object) for top in (10, 5))
     assert len(partners(one, half)) == 1
     assert len(partners(one, np.array([shapely.box(0, 0, 10, 4.9)], object))) == 0
+    for x, y in np.random.default_rng(0).uniform(0, 1e4, (50, 2)):  # as on the plane of a grid with any origin
+        pair = [shapely.box(x, y, x + 100 / 3, y + top / 3) for top in (100, 50)]
+        assert len(partners(np.array(pair[:1]), np.array(pair[1:]))) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import geopandas
 import numpy as np
 import pyproj
@@ -10,6 +12,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.same_ground import SLIVER, ends, overlap, unseen
@@ -17,6 +20,7 @@ from geoseg.labels.scenes import ScenePair
 from geoseg.labels.split import split
 from geoseg.scene.georeference import grid_of
 from geoseg.scene.open import open_raster
+from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import Grid
 from tests.labelled_ground import ORIGIN, UTM, classes, noise, square, write, write_scene
 
@@ -64,13 +68,22 @@ def test_no_ground_of_what_is_held_out_is_learned_from(learned, held_out):
         kept = centres(result, result.labels > 0)
         for other in held_out:
             size = result.grid.transform.a**2 + result.grid.transform.d**2
-            border = (2 * SLIVER + 1) * size**0.5 / (other.grid.pixel_area**0.5)
+            border = (SLIVER + 1) * size**0.5 / (other.grid.pixel_area**0.5)
             assert not inside(kept, other, border).any()
         gone = centres(result, (result.labels == 0) & (labels > 0))
         shown = np.zeros(len(gone), bool)
         for other in held_out:
-            shown |= inside(gone, other, -1e-6)
+            shown |= inside(gone, other, -0.01)
         assert shown.all(), "nothing else is hidden"
+
+
+@given(st.lists(places, min_size=2, max_size=5))
+def test_images_that_overlap_are_told_apart_without_losing_a_label(images):
+    told = split(images, (), "auto", 0)
+    both = (*told.learned, *told.held_out)
+    labelled = sum(np.count_nonzero(image.labels) for image in images)
+    assert sum(np.count_nonzero(image.labels) for image in both) == labelled
+    assert told.is_cut == overlap(images)
 
 
 @given(st.lists(places, min_size=2, max_size=5))
@@ -102,12 +115,44 @@ def test_images_of_a_folder_that_overlap_are_not_on_both_sides(tmp_path):
     for name, col in (("north_1", 0), ("south_1", 40)):
         write_scene(tmp_path / f"images/{name}.tif", (60, 80), col=col)
         write(tmp_path / f"masks/{name}.tif", classes((60, 80))[None])
-    found = gathered(Material(tmp_path, hold_out=("south_1",)), None, print)
+    told = []
+    found = gathered(Material(tmp_path, hold_out=("south_1",)), None, told.append)
+    assert any(
+        s.startswith("50% of the labels to learn from lie on ground that is held out, as north_1 say") for s in told
+    )
     (learned,), (held,) = found.learned, found.held_out
     assert held.name == "south_1"
     assert (held.labels > 0).all()
     assert (learned.labels[:, :40] > 0).all()
     assert (learned.labels[:, 40:] == 0).all()
+
+
+def test_pictures_that_all_say_the_same_untrue_place_are_refused_with_a_way_out(tmp_path):
+    for name in ("forest", "town"):
+        write_scene(tmp_path / f"images/{name}.tif", (60, 80))
+        write(tmp_path / f"masks/{name}.tif", classes((60, 80))[None])
+    with pytest.raises(InputError, match=r"100% of the labels .* as forest say where .* gdal_edit\.py -unsetgt"):
+        gathered(Material(tmp_path, hold_out=("town",)), None, print)
+    assert gathered(Material(tmp_path, how="none"), None, print).learned
+
+
+def test_a_site_of_its_own_overlaps_nothing_else():
+    site = pyproj.CRS.from_wkt('LOCAL_CS["site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]')
+    here = lying("a", 0, 0)
+    there = LabelledImage("b", "g", noise((20, 24)), classes((20, 24)))
+    there = replace(there, grid=replace(here.grid, crs=site.to_wkt()))
+    assert unseen([here], [there]) == [here]
+    assert unseen([there], [here]) == [there]
+    assert not overlap([here, there])
+
+
+def test_few_labels_are_found_wherever_they_lie():
+    images = [lying(f"{i}", 0, 0, (1600, 1500)) for i in range(2)]
+    for image in images:
+        image.labels[:] = 0
+        image.labels[range(1, 1600, 200), 333] = 1
+    head, tail = ends(images, 0.8)
+    assert [np.count_nonzero(image.labels) for image in (*head, *tail)] == [6, 6, 2, 2]
 
 
 def test_scenes_of_the_ground_of_a_folder_are_not_on_both_sides(tmp_path):
@@ -137,7 +182,7 @@ def test_two_dates_of_one_ground_are_cut_along_one_line(tmp_path):
     geopandas.GeoDataFrame(geometry=[*houses, square(59, 199, 1)], crs=UTM).to_file(labels, layer="buildings")
     told = []
     found = gathered(Material(scenes=(ScenePair((tmp_path / "tiles",), labels),), resolution_m=1), None, told.append)
-    assert found.split == "one end of the ground of 2 scenes that overlap, next to what was learned from"
+    assert found.split == "one end of the ground of 2 images that overlap, next to what was learned from"
     assert f"held out from training: {found.split}" in told
     assert [image.labels.shape for image in found.learned] == [(60, 170)] * 2
     assert [image.labels.shape for image in found.held_out] == [(60, 30)] * 2
@@ -158,10 +203,11 @@ def test_tiles_side_by_side_are_held_out_whole():
 
 def test_thousands_of_images_are_compared_by_place(monkeypatch):
     """Outlines are only brought onto images that may meet them."""
-    from geoseg.scores.common_ground import Outline
-
     asked = []
     monkeypatch.setattr(Outline, "on", lambda self, grid, on=Outline.on: asked.append(1) or on(self, grid))
     images = [lying(f"{i}", 30 * (i // 40), 30 * (i % 40), (4, 4)) for i in range(1600)]
+    east = pyproj.CRS("EPSG:32641").to_wkt()
+    images = [replace(one, grid=replace(one.grid, crs=east)) if i % 2 else one for i, one in enumerate(images)]
     assert unseen(images[:1400], images[1400:]) == images[:1400]
+    assert not overlap(images[:400])
     assert len(asked) == 0

@@ -14,7 +14,7 @@ from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,14 @@ class Taught:
     images: list[PlacedImage]
 
 
-def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Elsewhere, *, fewest: int = 2) -> Taught:
+def taught(
+    placed: Sequence[PlacedImage],
+    legend: Legend | None,
+    elsewhere: Elsewhere,
+    *,
+    fewest: int = 2,
+    tell: Callable[[str], None] = lambda _sentence: None,
+) -> Taught:
     """Give the codes of labelled scenes the values of a legend.
 
     Args:
@@ -48,6 +55,7 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
             no class.
         elsewhere: what ground without a label is, where the legend is settled.
         fewest: classes that there must be, where the legend is not settled.
+        tell: called with a sentence on classes that lie on no pixel.
 
     Raises:
         UsageError: the labels have a class that the legend does not have, or it lacks a background.
@@ -59,6 +67,8 @@ def taught(placed: Sequence[PlacedImage], legend: Legend | None, elsewhere: Else
             f"{placed[0].image.name}: no class lies on a pixel of it or the other scenes, expected labels to learn "
             "from; look whether all of them are called unlabelled, or smaller than a pixel of --resolution"
         )
+    if unseen := sorted({name for one in placed for name in one.names.values()} - names):
+        tell(f"the labels have {_few(unseen)}, which lie on no pixel: away from the scenes, or smaller than a pixel")
     bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
     derived = legend is None
@@ -120,6 +130,10 @@ def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
         only = classes[0].name
         raise InputError(f"the labels are all {only!r}, expected at least two classes, or ground without labels")
     return Legend(tuple(classes))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:8]) + ", …" * (len(names) > 8)
 
 
 def _listed(legend: Legend) -> str:

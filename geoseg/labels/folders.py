@@ -46,7 +46,9 @@ def read_folder(
         InputError: the folder has no such images, or an image and its mask differ in size.
     """
     pairs = list(_pairs(folder))
-    if not pairs:
+    if pairs:
+        _tell_alone(folder, pairs, note)
+    else:
         raise InputError(
             f"{folder}: has no images with masks of the same names, expected images/ beside masks/ or labels/, "
             "or 'Tile N/images/*.jpg' with 'Tile N/masks/*.png'"
@@ -92,6 +94,19 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
             if masks:
                 yield image, masks[0]
                 break
+
+
+def _tell_alone(folder: Path, pairs: list[tuple[Path, Path]], note: Callable[[str], None]) -> None:
+    """Say which pictures have no partner of their name: one name spelled otherwise is easily overlooked."""
+    places = {place for image, mask in pairs for place in (image.parent, mask.parent)}
+    used = {path for pair in pairs for path in pair}
+    images = {image.parent for image, _ in pairs}
+    for what, partner, here in (("images", "mask", images), ("masks", "image", places - images)):
+        files = (path for place in sorted(here) for path in sorted(place.iterdir()) if not path.name.startswith("."))
+        alone = [path for path in files if path.suffix.lower() in _PICTURES and path not in used]
+        if alone:
+            some = ", ".join(str(path.relative_to(folder)) for path in alone[:3]) + ", …" * (len(alone) > 3)
+            note(f"{folder}: {len(alone)} of its {what} have no {partner} of the same name and are left out: {some}")
 
 
 def _groups(images: list[Path], folder: Path) -> dict[Path, str]:

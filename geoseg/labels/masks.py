@@ -41,14 +41,24 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
         colors = _colors(opened, key)
         labels = _by_value(opened, key) if colors is None else _by_color(colors, key)
         labels[~_opaque(opened)] = NODATA
-    known = labels != _UNKNOWN
-    what = "values" if colors is None else "colours"
-    strange = f"{mask}: {1 - known.mean():.0%} of its pixels have {what} that are no class of the legend; "
+        known = labels != _UNKNOWN
+        found = "colours" if colors is not None or known.all() else _strange(opened, ~known)
+        is_blurred = opened.driver == "JPEG"
+    strange = f"{mask}: {1 - known.mean():.0%} of its pixels have {found} that are no class of the legend; "
+    if known.mean() < _KNOWN_SHARE and is_blurred:
+        raise InputError(strange + "JPEG blurs the colours and values of masks, so write them as PNG or TIFF")
     if known.mean() < _KNOWN_SHARE:
         raise InputError(strange + "name them with --legend FILE")
     if known.mean() < _WORTH_SAYING:
         note(strange + "they count as unlabelled, unless --legend FILE names them")
     return np.where(known, labels, np.uint8(NODATA))
+
+
+def _strange(mask: DatasetReader, where: NDArray[np.bool_]) -> str:
+    """Return how to speak of the values that a mask has in some places: by the first of them."""
+    values = np.unique(np.asarray(mask.read(1))[where])
+    few = ", ".join(f"{value:g}" for value in values[:5].tolist()) + ", …" * (len(values) > 5)
+    return f"values ({few})"
 
 
 def _opaque(mask: DatasetReader) -> NDArray[np.bool_]:

@@ -41,7 +41,7 @@ class Material:
     scenes: tuple[ScenePair, ...] = ()
     class_field: ClassField = field(default_factory=ClassField)
     scene_options: Mapping[str, Any] = field(default_factory=dict)
-    """What the user says about the scenes: ``bands``, ``nodata``, ``src_crs`` and ``stretch`` of a ReadRequest."""
+    """What the user says about the scenes: ``bands``, ``nodata`` and more fields of a ReadRequest."""
     elsewhere: Elsewhere | None = None
     """What ground of the scenes is that no label covers; None: ``background``, or ``unknown`` beside a dataset."""
     legend_file: Path | None = None
@@ -116,7 +116,8 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
             resolution = resolution or found.finest_pixel_m
             placed = found.read(_reading(wanted, init, resolution))
         elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
-        lesson = taught(placed, legend if images or wanted.elsewhere == "unknown" else None, elsewhere)
+        settled = legend if images or wanted.elsewhere == "unknown" else None
+        lesson = taught(placed, settled, elsewhere, tell=note)
         key, scenes = lesson.key, [one.image for one in lesson.images]
     in_order = [
         replace(tile, group=_group(cluster), source=SCENES)
@@ -124,7 +125,11 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         for tile in in_line(cluster)
     ]
     told = split([*images, *in_order], wanted.hold_out, wanted.how, wanted.seed)
-    learned, held_out = (_joined(part) for part in (unseen(told.learned, told.held_out), told.held_out))
+    apart = told.learned if told.is_cut else unseen(told.learned, told.held_out)
+    _tell_hidden(told.learned, apart, note)
+    learned, held_out = apart, list(told.held_out)
+    if wanted.how != "patch":
+        learned, held_out = _joined(apart), _joined(held_out)
     _check_labels(learned, key, wanted)
     if wanted.demo_scenes and _numbered(key.legend) != _numbered(DEFAULT_LEGEND):
         raise UsageError(
@@ -163,6 +168,23 @@ def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], 
             "resampled to it; give it in metres"
         )
     return said or own or begun
+
+
+def _tell_hidden(before: list[LabelledImage], after: list[LabelledImage], note: Callable[[str], None]) -> None:
+    """Say what is not learned from because it shows ground that is held out; refuse a run that nothing is left of."""
+    counts = np.array([[np.count_nonzero(image.labels) for image in part] for part in (before, after)])
+    lost = np.flatnonzero(counts[0] > counts[1])
+    if not len(lost):
+        return
+    names = ", ".join(before[i].name for i in lost[:4].tolist()) + ", …" * (len(lost) > 4)
+    share = 1 - counts[1].sum() / counts[0].sum()
+    sentence = f"{share:.0%} of the labels to learn from lie on ground that is held out, as {names} say where they lie"
+    if not counts[1].any():
+        raise InputError(
+            f"{sentence}; hold out less, or if that place is not true, take it away with: gdal_edit.py -unsetgt "
+            "-a_srs None FILE"
+        )
+    note(f"{sentence}; they are left out")
 
 
 def _numbered(legend: Legend) -> dict[int, str]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from affine import Affine
 
+from geoseg.errors import InputError
 from geoseg.labels.scene_labels import inside
 from geoseg.scores.common_ground import Outline, projection
-from geoseg.vocabulary import NODATA
+from geoseg.vocabulary import NODATA, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,41 +20,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoseg.labels.labelled import LabelledImage
-    from geoseg.vocabulary import Grid
 
 SLIVER = 3.0
 """Pixels by which images may overlap that lie side by side."""
-_SAMPLES = 512  # pixels along each axis of an image that tell how its labels lie
+_SQUARES = 2048  # along the longer side of an image, in which its labels are counted
 
 
 class _Grounds:
-    """Outlines of images, found by place; those of another CRS are compared one by one."""
+    """The ground under images, found by place."""
 
     def __init__(self, images: Sequence[LabelledImage]) -> None:
         self._outlines = [Outline.of_grid(image.name, image.ground) for image in images]
-        self._crs = [image.ground.crs for image in images]
-        self._trees = {
-            crs: ([i for i, own in enumerate(self._crs) if own == crs], shapely.STRtree(self._boxes(crs)))
-            for crs in dict.fromkeys(self._crs)
-        }
-
-    def _boxes(self, crs: str) -> list[shapely.Polygon]:
-        pairs = zip(self._outlines, self._crs, strict=True)
-        return [shapely.Polygon(outline.corners) for outline, own in pairs if own == crs]
+        self._trees: dict[str, shapely.STRtree] = {}
 
     def near(self, grid: Grid) -> list[int]:
         """Return which of them may cover part of a grid."""
-        box = shapely.Polygon(Outline.of_grid("", grid).corners)
-        return [
-            numbers[i]
-            for crs, (numbers, tree) in self._trees.items()
-            for i in (tree.query(box, "intersects").tolist() if crs == grid.crs else range(len(numbers)))
-        ]
+        if grid.crs not in self._trees:  # any grid of that CRS will do to bring boxes to it
+            self._trees[grid.crs] = shapely.STRtree([_box(outline, grid) for outline in self._outlines])
+        own = shapely.Polygon(Outline.of_grid("", grid).corners)
+        return sorted(map(int, self._trees[grid.crs].query(own, "intersects")))
 
     def under(self, grid: Grid, which: Sequence[int]) -> shapely.Geometry:
         """Return the part of a grid that some of them cover, in its column and row coordinates."""
         covered = shapely.union_all([self._outlines[i].on(grid) for i in which])
         return shapely.intersection(covered, shapely.box(0, 0, grid.width, grid.height))
+
+
+def _box(outline: Outline, grid: Grid) -> shapely.Geometry:
+    """Return an outline in the CRS of a grid, a little wider; empty where nothing leads there."""
+    ground = Grid(grid.crs, Affine.identity(), 1, 1)
+    corners = shapely.segmentize(shapely.LinearRing(outline.corners), np.ptp(outline.corners, axis=0).max() / 8)
+    try:
+        there = projection(outline, ground)(shapely.get_coordinates(corners))
+    except InputError:  # a site's own grid, say
+        return shapely.Polygon()
+    if not np.isfinite(there).all():
+        return shapely.Polygon()
+    return shapely.buffer(shapely.Polygon(there), 0.01 * np.ptp(there, axis=0).max()).envelope
 
 
 def unseen(learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage]) -> list[LabelledImage]:
@@ -67,7 +71,7 @@ def unseen(learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage]) 
 def _hidden(image: LabelledImage, grounds: _Grounds) -> LabelledImage:
     """Return an image, unlabelled where grounds cover more than a sliver of it."""
     shadow = grounds.under(image.ground, grounds.near(image.ground))
-    if shapely.buffer(shadow, -SLIVER).is_empty:
+    if not _is_more_than_a_sliver(shadow):
         return image
     return replace(image, labels=np.where(inside(shadow, image.ground), np.uint8(NODATA), image.labels))
 
@@ -79,9 +83,13 @@ def overlap(images: Sequence[LabelledImage]) -> bool:
     grounds = _Grounds(images)
     for i, image in enumerate(images):
         for j in grounds.near(image.ground):
-            if i < j and not shapely.buffer(grounds.under(image.ground, [j]), -SLIVER).is_empty:
+            if i < j and _is_more_than_a_sliver(grounds.under(image.ground, [j])):
                 return True
     return False
+
+
+def _is_more_than_a_sliver(shared: shapely.Geometry) -> bool:
+    return not shapely.buffer(shared, -SLIVER / 2).is_empty
 
 
 def ends(images: Sequence[LabelledImage], share: float) -> tuple[list[LabelledImage], list[LabelledImage]]:
@@ -111,24 +119,29 @@ def ends(images: Sequence[LabelledImage], share: float) -> tuple[list[LabelledIm
     return head, tail
 
 
-def _labelled_along(image: LabelledImage, first: Grid, axis: int) -> tuple[NDArray[np.float64], float]:
-    """Return where the labelled pixels of an image lie along an axis of another grid, and what each of them weighs.
+def _labelled_along(image: LabelledImage, first: Grid, axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the labelled pixels of an image lie along an axis of another grid, and how much ground they are.
 
-    A sample of its pixels is enough; each weighs the ground that it stands for.
+    They are counted in squares, each in its middle.
     """
-    step = max(1, -(-max(image.labels.shape) // _SAMPLES))
-    rows, cols = np.nonzero(image.labels[::step, ::step])
-    pixels = np.stack([cols * step + 0.5, rows * step + 0.5], axis=1)
+    step = max(1, -(-max(image.labels.shape) // _SQUARES))
+    starts = [np.arange(0, size, step) for size in image.labels.shape]
+    counts = np.add.reduceat(image.labels != NODATA, starts[0], 0, np.int64)
+    counts = np.add.reduceat(counts, starts[1], 1)
+    rows, cols = np.nonzero(counts)
+    pixels = np.stack([(cols + 0.5) * step, (rows + 0.5) * step], axis=1)
     own = Outline.of_grid(image.name, image.ground)
     there = projection(own, first)(projection(own, image.ground, back=True)(pixels))[:, axis]
-    area = own.on(first).area / image.labels.size * step**2
-    return there[np.isfinite(there)], area
+    placed = np.isfinite(there)
+    return there[placed], counts[rows, cols][placed] * own.on(first).area / image.labels.size
 
 
-def _quantile(parts: Sequence[tuple[NDArray[np.float64], float]], share: float, otherwise: float) -> float:
+def _quantile(
+    parts: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], share: float, otherwise: float
+) -> float:
     """Return the place before which a share of the weight lies; another one where nothing weighs anything."""
     places = np.concatenate([places for places, _ in parts])
-    weights = np.concatenate([np.full(len(places), weight) for places, weight in parts])
+    weights = np.concatenate([weights for _, weights in parts])
     if not len(places):
         return otherwise
     order = np.argsort(places)

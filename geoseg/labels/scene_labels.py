@@ -82,7 +82,8 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
             if not labels.raster.classes:
                 tell(
                     f"{path}: has no class names, so its classes are called by their values, as in class_1; name them "
-                    f"with: geoseg vectorize {path} --legend NAMES.csv --out labels.gpkg"
+                    f"with: geoseg vectorize {path} --legend NAMES.csv --simplify-px 0 --min-area-m2 0 "
+                    "--out labels.gpkg"
                 )
             yield labels
         return

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from geoseg.scene.read_request import ReadRequest
     from geoseg.vocabulary import Grid
 
-_MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at five bytes a pixel of three bands
+_MOST_PIXELS = 1_000_000_000  # of all scenes; they are kept in memory, at four to five bytes a pixel of three bands
+_NEARLY = 1.01  # a metre of UTM is hardly ever one of the ground
 _ENDS = 4  # parts of a path that may tell files of one name apart
 _SCENE_ENDINGS = {".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".jpeg"}
 
@@ -48,7 +49,7 @@ class PlacedImage:
     path: Path
     """Its file."""
     image: LabelledImage
-    """It lies somewhere."""
+    """Its grid is that of the scene."""
     names: Mapping[int, str]
     """Class name by label code; code 0, unless it is named, is ground within the labels' extent without a class."""
     known: NDArray[np.bool_]
@@ -183,7 +184,9 @@ def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
     files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.resolve() not in labels)
     scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS]
     if not scenes:
-        raise InputError(f"{path}: has no rasters, expected scenes such as .tif files")
+        deeper = next((file for file in sorted(path.rglob("*")) if file.suffix.lower() in _SCENE_ENDINGS), None)
+        way = f"; folders within it are not looked into, so name them, as in {deeper.parent}" if deeper else ""
+        raise InputError(f"{path}: has no rasters, expected scenes such as .tif files{way}")
     yield from scenes
 
 
@@ -212,10 +215,10 @@ def _check_sizes(scenes: Sequence[_Lying], resolution_m: float | None) -> None:
     for path, grid, _ in scenes:
         own = _pixel_m(grid)
         metres = resolution_m or own
-        if own > MOST_FINER * metres:
+        if own > _NEARLY * MOST_FINER * metres:
             raise InputError(
                 f"{path}: its pixels are {own:.3g} m, over {MOST_FINER} times the {metres:.3g} m to learn at, which "
-                f"would invent detail; give a --resolution of {own / MOST_FINER:.3g} or more, or leave that scene out"
+                f"would invent detail; give a --resolution of {own / MOST_FINER:.4g} or more, or leave that scene out"
             )
         pixels += grid.height * grid.width * (own / metres) ** 2
         if pixels > _MOST_PIXELS:

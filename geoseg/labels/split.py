@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ class Split:
     held_out: list[LabelledImage]
     text: str
     """A sentence's worth, for the card; '' where nothing is held out."""
+    is_cut: bool = False
+    """Whether images were cut in parts: no ground of one side is labelled on the other, or the text says that it is."""
 
 
 def split(images: Sequence[LabelledImage], named: Iterable[str], how: How, seed: int) -> Split:
@@ -97,8 +99,8 @@ def _by_block(images: Sequence[LabelledImage]) -> Split:
     Where images show the same ground, it is the end of that ground, in all of them.
     """
     if len(images) > 1 and overlap(images):
-        text = f"one end of the ground of {len(images)} scenes that overlap, next to what was learned from"
-        return Split(*ends(images, 1 - _ASIDE), text)
+        text = f"one end of the ground of {len(images)} images that overlap, next to what was learned from"
+        return Split(*ends(images, 1 - _ASIDE), text, is_cut=True)
     if len(images) > 1:
         known = np.array([np.count_nonzero(image.labels) for image in images], np.float64)
         count = len(images) - min(max(1, _cut(known)), len(images) - 1)
@@ -124,9 +126,9 @@ def _cut(known: NDArray[Any]) -> int:
 
 
 def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
-    """Hold out random squares; they lie nowhere, since their neighbours are known whatever ground they show."""
+    """Hold out random squares."""
     patches = [
-        replace(image.part(slice(row, row + _PATCH), slice(col, col + _PATCH), f"{row},{col}"), grid=None)
+        image.part(slice(row, row + _PATCH), slice(col, col + _PATCH), f"{row},{col}")
         for image in images
         for row in range(0, image.labels.shape[0], _PATCH)
         for col in range(0, image.labels.shape[1], _PATCH)
@@ -137,4 +139,4 @@ def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
     if len(patches) < 2:
         raise UsageError(f"--split patch: the images make {len(patches)} patches of {_PATCH} pixels, expected more")
     held = [patch for patch, out in zip(patches, aside, strict=True) if out]
-    return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY)
+    return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY, is_cut=True)

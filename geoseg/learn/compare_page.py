@@ -49,8 +49,8 @@ def remarks(comparison: Comparison) -> list[str]:
     """Return what a reader of the tables must know."""
     held = ", ".join(image.name for image in comparison.held_out)
     ran = (
-        f"Learned from {len(comparison.learned)} images, scored on {len(comparison.held_out)} whole ones: {held}. "
-        f"Width {comparison.protocol.width}, {comparison.protocol.epochs} epochs, on {comparison.device}."
+        f"Images learned from: {len(comparison.learned)}; scored on, whole: {len(comparison.held_out)} ({held}). "
+        f"Width {comparison.protocol.width}, epochs {comparison.protocol.epochs}, on {comparison.device}."
     )
     meant = (
         "Accuracy: share of pixels whose most likely class is right. Per-channel accuracy: every class of a pixel is a "
@@ -105,7 +105,9 @@ def _papers(comparison: Comparison, kind: str) -> tuple[str, list[str], Rows]:
             order += [(part, "channel_accuracy") for part in _PARTS]
             cells = [f"{_last(one, part, key):.4f}" for part, key in order]
             rows.append([f"ours, {_LOSS_NAMES.get(one.loss, one.loss)}", *cells])
-    return f"{heads[0]}: mean of the last {LAST} epochs, on patches", heads, rows
+    last = min(LAST, comparison.protocol.epochs)
+    when = f"mean of the last {last} epochs" if last > 1 else "its only epoch"
+    return f"{heads[0]}: {when}, on patches", heads, rows
 
 
 def _last(one: Contestant, part: str, key: str) -> float:

@@ -99,14 +99,19 @@ def evaluate_model(
 
 
 def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: list[str]) -> SharedClasses:
-    """Match the classes of a model and of labels by their names."""
+    """Match the classes of a model and of labels by their names, or by their values where the labels have none."""
     synonyms = Synonyms.of((*model.card.legend, *legend))
+    ours = {entry.value: synonyms.canonical(entry.name) for entry in model.card.legend}
+    theirs = {entry.value: synonyms.canonical(entry.name) for entry in legend}
+    meant = {f"class_{value}": name for value, name in ours.items()}
+    nameless = sorted(name for name in theirs.values() if name in meant and name not in ours.values())
+    if nameless:
+        meaning = ", ".join(f"{name.removeprefix('class_')} = {meant[name]}" for name in nameless)
+        notes.append(f"{request.data.text}: has no class names; its values are taken as {meaning}")
+        theirs = {value: meant[name] if name in nameless else name for value, name in theirs.items()}
     sides = [
         MapNames(name, names, frozenset(names.values()), numbered=True)
-        for name, names in (
-            (request.run.model, {entry.value: synonyms.canonical(entry.name) for entry in model.card.legend}),
-            (request.data.text, {entry.value: synonyms.canonical(entry.name) for entry in legend}),
-        )
+        for name, names in ((request.run.model, ours), (request.data.text, theirs))
     ]
     nothing = np.zeros((_CODES, _CODES), np.int64)
     shared = match_classes((sides[0], sides[1]), nothing, request.classes, synonyms.canonical, notes.append)

@@ -36,7 +36,7 @@ class ScoredData:
     class_field: ClassField = field(default_factory=ClassField)
     """How polygons of the scenes tell their class."""
     scene_options: Mapping[str, Any] = field(default_factory=dict)
-    """What the user says about the scenes: ``bands``, ``nodata``, ``src_crs`` and ``stretch`` of a ReadRequest."""
+    """What the user says about the scenes: ``bands``, ``nodata`` and more fields of a ReadRequest."""
 
     @property
     def text(self) -> str:
@@ -69,7 +69,8 @@ def read_scored(data: ScoredData, card: ModelCard, note: Callable[[str], None]) 
         masks = DUBAI if data.legend_file is None else MaskKey.read(data.legend_file)
         return masks.legend, [ScoredImage(image, None) for image in read_folder(data.dataset, masks, note)]
     reading = ReadRequest(model_bands=card.bands, value_range=card.value_range, fill=card.mean, **data.scene_options)
-    lesson = taught(read_scenes(data.scenes, reading, data.class_field, note), None, "background", fewest=1)
+    placed = read_scenes(data.scenes, reading, data.class_field, note)
+    lesson = taught(placed, None, "background", fewest=1, tell=note)
     return lesson.key.legend, [ScoredImage(_picture(one.image, card), one.path) for one in lesson.images]
 
 

@@ -39,7 +39,8 @@ def lines(
     """
     figure, axes = _blank(size)
     for i, (name, (xs, ys)) in enumerate(curves.items()):
-        axes.plot(xs, ys, color=COLORS[i % len(COLORS)], label=name, linewidth=1.6)
+        alone = "o" if len(xs) == 1 else None  # a line needs two
+        axes.plot(xs, ys, color=COLORS[i % len(COLORS)], label=name, linewidth=1.6, marker=alone)
     if log_y:
         axes.set_yscale("log")
     axes.set_xlabel(x)

@@ -72,7 +72,7 @@ def choose_bands(dataset: DatasetReader, wanted: tuple[int, ...] | None, model_b
     alpha, notes = _alpha(dataset)
     alpha = None if wanted and alpha in wanted else alpha
     colors = [c.name for c in dataset.colorinterp]
-    if wanted is None and colors[0] == "palette" and count - (alpha is not None) == 1:
+    if wanted is None and colors[0] == "palette" and count - (alpha is not None) < len(model_bands):
         return _palette_choice(dataset, model_bands, alpha)
     indexes = wanted or _by_name(dataset, alpha, model_bands)
     if len(indexes) < len(model_bands):

@@ -61,7 +61,7 @@ def check_end(name: str, local: Path, head: bytes) -> None:
         return
     with local.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         if not ends(content):
-            raise InputError(f"{name}: is cut off, its end is missing; copy or download it again")
+            raise InputError(f"{name}: is cut off or damaged, its end is not found; copy or download it again")
 
 
 def _png_ends(content: mmap) -> bool:
@@ -94,15 +94,14 @@ def _jpeg_ends(content: mmap) -> bool:
 
 
 def check_raw(name: str, dataset: DatasetReader) -> None:
-    """Refuse an ENVI image that is shorter than its header says: GDAL takes what is missing for zeros.
+    """Refuse an ENVI or EHdr image that is shorter than its header says: GDAL takes what is missing for zeros.
 
     Raises:
         InputError: it is.
     """
-    if dataset.driver != "ENVI":
-        return
-    said = dataset.tags(ns="ENVI")
-    if said.get("file_compression", "0").strip() not in {"", "0"} or any("complex" in kind for kind in dataset.dtypes):
+    said, bits = dataset.tags(ns="ENVI"), dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
+    packed = said.get("file_compression", "0").strip() not in {"", "0"} or int(bits) < 8
+    if dataset.driver not in {"ENVI", "EHdr"} or packed or any("complex" in kind for kind in dataset.dtypes):
         return
     start = re.match(r"\d+", said.get("header_offset", "0").strip())
     pixels = dataset.height * dataset.width * sum(np.dtype(kind).itemsize for kind in dataset.dtypes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ class Outline:
     def of_grid(cls, name: str, grid: Grid) -> Outline:
         """Return the outline of all pixels of a grid."""
         corners = [grid.transform @ xy for xy in ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))]
-        return cls(name, pyproj.CRS.from_wkt(grid.crs), np.array(corners, np.float64))
+        return cls(name, _crs(grid.crs), np.array(corners, np.float64))
 
     @property
     def place(self) -> str:
@@ -112,16 +113,32 @@ def _north_up(left: float, top: float, dx: float, dy: float) -> Affine:
 
 def same_crs(crs: pyproj.CRS, grid: Grid) -> bool:
     """Return whether a grid lies in a CRS."""
-    return crs.equals(pyproj.CRS.from_wkt(grid.crs), ignore_axis_order=True)
+    return _same(crs.to_wkt(), grid.crs)
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
     """Return whether pixels coincide to a thousandth."""
-    if one.shape != other.shape or not same_crs(pyproj.CRS.from_wkt(one.crs), other):
+    if one.shape != other.shape or not same_crs(_crs(one.crs), other):
         return False
     corners = np.array([(0, 0), (0, one.height), (one.width, 0)], float)
     there = [~other.transform @ (one.transform @ (col, row)) for col, row in corners]
     return bool(np.abs(np.array(there) - corners).max() < 1e-3)
+
+
+@lru_cache(256)
+def _crs(wkt: str) -> pyproj.CRS:
+    """Return the CRS of a text; of many grids, few have one of their own."""
+    return pyproj.CRS.from_wkt(wkt)
+
+
+@lru_cache(1024)
+def _same(one: str, other: str) -> bool:
+    return one == other or _crs(one).equals(_crs(other), ignore_axis_order=True)
+
+
+@lru_cache(256)
+def _transformer(there: str, here: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(_crs(there).to_2d(), _crs(here).to_2d(), always_xy=True)
 
 
 def projection(
@@ -138,12 +155,11 @@ def projection(
     a, b, c, d, e, f = grid.transform[:6] if back else (~grid.transform)[:6]
     if not same_crs(crs, grid):
         try:
-            there = pyproj.CRS.from_wkt(grid.crs).to_2d()
-            ends = (there, crs.to_2d()) if back else (crs.to_2d(), there)
-            project = pyproj.Transformer.from_crs(*ends, always_xy=True)
+            ends = (grid.crs, crs.to_wkt()) if back else (crs.to_wkt(), grid.crs)
+            project = _transformer(*ends)
         except ProjError as error:
             raise InputError(
-                f"{outline.name}: cannot be brought from {crs.name} to {pyproj.CRS.from_wkt(grid.crs).name} "
+                f"{outline.name}: cannot be brought from {crs.name} to {_crs(grid.crs).name} "
                 f"({error}), expected known CRSs; assign the right one with ogr2ogr or gdal_translate -a_srs"
             ) from None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from geoseg.class_names import UNLABELLED
 from geoseg.errors import InputError
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 
@@ -84,13 +85,20 @@ def _sorted(
     is_class: Callable[[str], bool],
 ) -> tuple[list[_Layer], list[str]]:
     """Return the layers that name classes, and a note on the others; InputError where there are none."""
-    named = [(name, _named(name, frame, field, is_class)) for name, frame in found]
-    layers = [layer for _, layer in named if layer is not None]
-    skipped = ", ".join(name for name, layer in named if layer is None)
+    named = [(name, frame, _named(name, frame, field, is_class)) for name, frame in found]
+    layers = [layer for *_, layer in named if layer is not None]
+    nameless = ", ".join(name for name, frame, layer in named if layer is None and frame is not None)
+    flat = ", ".join(name for name, frame, _ in named if frame is None)
+    left = [(nameless, "name no classes"), (flat, "hold lines or points, not polygons")]
     if layers:
-        return layers, [f"{path}: left out {skipped}, which name no classes"] if skipped else []
+        return layers, [f"{path}: left out {names}, which {why}" for names, why in left if names]
+    if not nameless:
+        raise InputError(
+            f"{path}: holds lines or points ({flat}), expected polygons of the ground that each class covers; "
+            "lines become such by a buffer of half their width"
+        )
     raise InputError(
-        f"{path}: has no polygon layer with a field {field!r} or the name of a class (only {skipped}); "
+        f"{path}: has no polygon layer with a field {field!r} or the name of a class (only {nameless}); "
         "name the field of the classes with --class-field NAME, or call the layer buildings, roads, …"
     )
 
@@ -133,13 +141,21 @@ def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons
     geometry = np.concatenate([np.asarray(layer.geometry.to_crs(crs), object) for layer in layers])
     names = np.concatenate([layer.names for layer in layers])
     empty = shapely.is_missing(geometry) | shapely.is_empty(geometry)
-    usable = ~empty & np.array([name is not None for name in names], bool)
-    if not usable.all():
-        notes.append(f"{path}: left out {np.count_nonzero(~usable)} features without a geometry or a class")
-    sound = sound_polygons(geometry[usable])
+    classless = np.array([name is None for name in names], bool)
+    # Somebody drew it and did not say what it is: that is not known, and no ground of any other class.
+    names = np.where(classless, UNLABELLED, names)
+    sound = sound_polygons(geometry[~empty])
+    flat = np.count_nonzero(~empty) - len(np.unique(sound.owner)) - sound.unplaced
+    for count, why in (
+        (np.count_nonzero(empty), "left out {} features without a geometry"),
+        (flat, "left out {} features that are no polygons"),
+        (np.count_nonzero(classless & ~empty), "its {} features without a class count as unlabelled ground"),
+    ):
+        if count:
+            notes.append(f"{path}: {why.format(count)}")
     if sound.unplaced:
         notes.append(f"{path}: left out {sound.unplaced} features with coordinates that are no numbers")
     if sound.repaired:
         notes.append(f"{path}: repaired {sound.repaired} invalid polygons")
     declared = frozenset().union(*(layer.declared for layer in layers))
-    return NamedPolygons(crs, sound.polygons, names[usable][sound.owner], declared, tuple(notes))
+    return NamedPolygons(crs, sound.polygons, names[~empty][sound.owner], declared, tuple(notes))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LEAST_IOU = 0.5
 """Intersection over union from which on two polygons are the same object."""
 
+_ROUNDING = 1e-9  # of an intersection over union: coordinates were brought onto the plane of a grid
 _PAIRS = 4096  # of polygons intersected at a time
 
 
@@ -63,6 +64,7 @@ def partners(ours: NDArray[np.object_], theirs: NDArray[np.object_], least_iou: 
     one, other = shapely.STRtree(theirs).query(ours, predicate=None) if len(theirs) else np.zeros((2, 0), int)
     sizes = shapely.area(ours), shapely.area(theirs)
     small, large = (find(sizes[0][one], sizes[1][other]) for find in (np.minimum, np.maximum))
+    least_iou -= _ROUNDING
     likely = small >= least_iou * large  # no more than the smaller can be shared, and the union holds the larger
     one, other = one[likely], other[likely]
     iou = np.empty(len(one))
