@@ -164,9 +164,14 @@ FAMILY = (
 @on_posix
 def test_cancelling_asks_the_whole_group_and_it_can_tidy_up(tmp_path):
     grandchild, child, left = tmp_path / "grandchild", tmp_path / "child", tmp_path / "half-written"
-    code = FAMILY + (
-        "try:\n    open(sys.argv[4], 'w').close()\n    time.sleep(60)\n"
-        "except KeyboardInterrupt:\n    os.remove(sys.argv[4])\n    sys.exit(130)\n"
+    # A run in the background of a shell has Ctrl-C ignored, and hands that on; geoseg listens all the same.
+    code = (
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        + FAMILY
+        + (
+            "try:\n    open(sys.argv[4], 'w').close()\n    time.sleep(60)\n"
+            "except KeyboardInterrupt:\n    os.remove(sys.argv[4])\n    sys.exit(130)\n"
+        )
     )
     with pytest.raises(runner.Stopped):
         run(code, Listener(left), grandchild, child, "import time; time.sleep(60)", left)

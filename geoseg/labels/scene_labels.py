@@ -104,7 +104,7 @@ class _PolygonLabels:
     def onto(self, grid: Grid) -> Burned:
         with self.polygons.onto(grid) as rows:
             codes = rows(grid.whole)
-        known = inside(covered(self.outline, grid), grid) & (codes != NOTHING)
+        known = inside(covered(self.polygons.outline_for(grid) or self.outline, grid), grid) & (codes != NOTHING)
         return Burned(np.where(known, codes, NODATA).astype(np.uint8), self.polygons.names, known)
 
 

@@ -208,9 +208,11 @@ def _common_grid(
             if metres is not None:
                 notes.append(f"{one.name}: its own pixels are compared; --resolution is for two vector files")
             return one.grid
-    outline = reference.outline
+    assert isinstance(reference, PolygonMap)  # noqa: S101 - so is the prediction: rasters have gone
+    assert isinstance(predicted, PolygonMap)  # noqa: S101
+    outline = reference.one_piece
     assert outline is not None  # noqa: S101 - a reference without polygons was refused
-    grid = grid_over(outline, predicted.outline, _METRES if metres is None else metres)
+    grid = grid_over(outline, predicted.one_piece, _METRES if metres is None else metres)
     if grid is None:
         raise _apart(predicted, reference)
     if grid.height * grid.width > MAX_PIXELS:
@@ -228,9 +230,9 @@ def _shared_ground(
 
     A prediction without any polygon says that there is nothing, everywhere.
     """
-    outline = reference.outline
+    outline, ours = reference.outline_for(grid), predicted.outline_for(grid)
     whole = outline.on(grid) if outline is not None else shapely.Polygon()
-    shared = whole if predicted.outline is None else whole.intersection(predicted.outline.on(grid))
+    shared = whole if ours is None else whole.intersection(ours.on(grid))
     shared = shapely.multipolygons([part for part in shapely.get_parts(shared) if part.geom_type == "Polygon"])
     window = _window_of(shared, grid)
     if shared.area == 0 or window.height == 0 or window.width == 0:

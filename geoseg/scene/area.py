@@ -11,6 +11,7 @@ import shapely
 
 from geoseg.errors import InputError, OutsideAreaError, UsageError
 from geoseg.scene.georeference import bounds_of, short_name
+from geoseg.scene.longitudes import copies, drawn_whole, full_turn, past_the_end, projected_whole
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 from geoseg.vocabulary import Grid, Window
 
@@ -117,9 +118,10 @@ def read_aoi(path: Path, grid: Grid, name: str) -> Area:
     found: list[tuple[NDArray[np.object_], pyproj.CRS]] = []
     with reading(path):
         for layer, frame in layers:
-            drawn = sound_polygons(np.asarray(frame.geometry, object)).polygons
-            if len(drawn):
-                found.append((drawn, layer_crs(path, layer, frame.geometry)))
+            geometry = np.asarray(frame.geometry, object)
+            if len(sound_polygons(geometry).polygons):
+                crs = layer_crs(path, layer, frame.geometry)
+                found.append((sound_polygons(drawn_whole(geometry, full_turn(crs))).polygons, crs))
     if not found:
         raise InputError(f"{path}: has no polygons, expected some; draw the area of interest as polygons")
     with reading(path):
@@ -140,12 +142,18 @@ def _brought(drawn: NDArray[np.object_], crs: pyproj.CRS, grid: Grid, path: Path
     import pyproj
 
     scene = pyproj.CRS.from_wkt(grid.crs).to_2d()
+    turn = past_the_end(grid, scene)
     if not crs.equals(scene, ignore_axis_order=True):
         around = _drawn_in(crs, scene, grid)
         if around is not None:
             drawn = shapely.intersection(drawn, around)
+        if turn and around is not None:
+            drawn = shapely.segmentize(drawn, np.ptp(shapely.bounds(around)[::2]) / _STEPS)
         forth = pyproj.Transformer.from_crs(crs, scene, always_xy=True)
         drawn = shapely.transform(drawn, forth.transform, interleaved=False)
+        drawn = projected_whole(drawn, turn) if turn else drawn
+    left, _, right, _ = bounds_of(grid.transform, grid.height, grid.width)
+    drawn, _ = copies(drawn, turn, left, right)
     sound = sound_polygons(drawn)
     if sound.unplaced:
         raise InputError(

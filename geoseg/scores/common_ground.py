@@ -14,6 +14,7 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import InputError
 from geoseg.scene.georeference import ground_pixel_m
+from geoseg.scene.longitudes import copies, full_turn, past_the_end, projected_whole
 from geoseg.vocabulary import Grid
 
 if TYPE_CHECKING:
@@ -53,14 +54,15 @@ class Outline:
     def on(self, grid: Grid) -> shapely.Geometry:
         """Return the outline as a polygon in the column and row coordinates of a grid; may be empty."""
         box = shapely.Polygon(self.corners)
+        if past_the_end(grid, _crs(grid.crs)):
+            bendable = shapely.Polygon(_bendable(box.exterior))
+            return shapely.union_all([_sound(part) for part in onto_both_sides(np.array([bendable]), self, grid)[0]])
         near = self.near(grid)
         if near is not None:
             box = box.intersection(shapely.box(*near))
         if box.geom_type != "Polygon" or box.is_empty:  # they touch at most
             return shapely.Polygon()
-        ring = projection(self, grid)(shapely.get_coordinates(_bendable(box.exterior)))
-        ring = ring[np.isfinite(ring).all(1)]
-        return shapely.make_valid(shapely.Polygon(ring)) if len(ring) > 2 else shapely.Polygon()
+        return _sound(shapely.transform(shapely.Polygon(_bendable(box.exterior)), projection(self, grid)))
 
     def near(self, grid: Grid) -> tuple[float, float, float, float] | None:
         """Return left, bottom, right, top of what to keep of a map much larger than a grid; None for all.
@@ -78,6 +80,36 @@ class Outline:
             return None
         (left, bottom), (right, top) = low - (high - low), high + (high - low)
         return left, bottom, right, top
+
+
+def _sound(polygon: shapely.Polygon) -> shapely.Geometry:
+    """Return what is left of a polygon without the points that have no place."""
+    ring = shapely.get_coordinates(polygon)
+    ring = ring[np.isfinite(ring).all(1)]
+    return shapely.make_valid(shapely.Polygon(ring)) if len(ring) > 2 else shapely.Polygon()
+
+
+def onto_both_sides(
+    geometry: NDArray[np.object_], outline: Outline, grid: Grid
+) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Return geometries of a map in the column and row coordinates of a grid that goes on past the antimeridian.
+
+    Args:
+        geometry: shape (n,), in the map's CRS, with vertices to bend at where that is another one.
+        outline: of the map.
+        grid: where to.
+
+    Returns:
+        The geometries, shape (m,), and which one of those given each is, in ascending order: what lies on the far side
+        is there a turn away, too. What has no place there has infinite coordinates.
+    """
+    own = Outline.of_grid(outline.name, grid)
+    turn = full_turn(own.crs)
+    if not same_crs(outline.crs, grid):
+        ground = Grid(grid.crs, Affine.identity(), grid.height, grid.width)
+        geometry = projected_whole(shapely.transform(geometry, projection(outline, ground)), turn)
+    moved, number = copies(geometry, turn, own.corners[:, 0].min(), own.corners[:, 0].max())
+    return shapely.transform(moved, projection(own, grid)), number
 
 
 def grid_over(reference: Outline, other: Outline | None, metres: float) -> Grid | None:

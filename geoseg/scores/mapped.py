@@ -5,10 +5,11 @@ Rasters come by nearest neighbour, polygons by the pixel centre rule; both are a
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyproj
 import shapely
 from affine import Affine
 from rasterio._err import CPLE_BaseError
@@ -23,8 +24,9 @@ from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.scene.damage import reading
-from geoseg.scene.georeference import grid_of
-from geoseg.scores.common_ground import PIECES, Outline, projection, same_crs, same_grid
+from geoseg.scene.georeference import bounds_of, grid_of
+from geoseg.scene.longitudes import full_turn, past_the_end, side_by_side
+from geoseg.scores.common_ground import PIECES, Outline, onto_both_sides, projection, same_crs, same_grid
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -85,14 +87,40 @@ class RasterMap:
         """The ground under all pixels."""
         return Outline.of_grid(self.name, self.grid)
 
+    def outline_for(self, grid: Grid) -> Outline:  # noqa: ARG002 - of polygons it depends on the grid
+        """Return the outline."""
+        return self.outline
+
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[_Rows]:
         """Lend a function that returns the codes in a window of a grid, shape (height, width)."""
         if same_grid(self.grid, grid):
             yield lambda window: self._codes(self._read(self._dataset, window, masked=True))
             return
+        with ExitStack() as stack:
+            views = [stack.enter_context(self._warped(grid, by)) for by in self._turns(grid)]
+            yield lambda window: np.minimum.reduce([self._codes(self._read(it, window, masked=False)) for it in views])
+
+    def _turns(self, grid: Grid) -> list[float]:
+        """Return by what to move the raster in x to see all that a grid shows of it, where one goes on past 180°.
+
+        From a CRS in other units, GDAL comes to longitudes from -180 to 180, wherever the raster says that it lies.
+        """
+        turn, there = full_turn(self.outline.crs), pyproj.CRS.from_wkt(grid.crs)
+        left, _, right, _ = bounds_of(self.grid.transform, self.grid.height, self.grid.width)
+        ranges = [(-turn / 2, turn / 2)]
+        if past_the_end(grid, there):
+            first, _, last, _ = bounds_of(grid.transform, grid.height, grid.width)
+            per_unit = turn / full_turn(there)
+            ranges.append((first * per_unit, last * per_unit))
+        moves = [by for by in (-turn, turn) if any(left + by < end and right + by > start for start, end in ranges)]
+        return [0.0, *(moves if turn else [])]
+
+    def _warped(self, grid: Grid, moved: float) -> WarpedVRT:
+        """Return the raster on a grid, moved in x beforehand."""
+        place = {"src_transform": Affine.translation(moved, 0) @ self.grid.transform} if moved else {}
         try:
-            warped = WarpedVRT(
+            return WarpedVRT(
                 self._dataset,
                 src_crs=CRS.from_wkt(self.grid.crs),
                 crs=CRS.from_wkt(grid.crs),
@@ -102,11 +130,10 @@ class RasterMap:
                 resampling=Resampling.nearest,
                 tolerance=_WARP_TOLERANCE,
                 add_alpha=ColorInterp.alpha not in self._dataset.colorinterp,
+                **place,
             )
         except (RasterioError, CPLE_BaseError, ValueError) as error:
             raise InputError(f"{self.name}: cannot be laid over the other map ({error}); {_WARP_IT}") from None
-        with warped:
-            yield lambda window: self._codes(self._read(warped, window, masked=False))
 
     def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
@@ -175,7 +202,21 @@ class PolygonMap:
         """The box around all polygons; None where there are none."""
         if len(self._geometry) == 0:
             return None
-        left, bottom, right, top = shapely.total_bounds(self._geometry)
+        return self._box(self._geometry)
+
+    @property
+    def one_piece(self) -> Outline | None:
+        """The same, but of a small map on both sides of the antimeridian the box that goes on past it."""
+        if len(self._geometry) == 0:
+            return None
+        return self._box(side_by_side(self._geometry, full_turn(self._crs)))
+
+    def outline_for(self, grid: Grid) -> Outline | None:
+        """Return the outline that fits a grid: in one piece if the grid goes on past the antimeridian."""
+        return self.one_piece if past_the_end(grid, pyproj.CRS.from_wkt(grid.crs)) else self.outline
+
+    def _box(self, geometry: NDArray[np.object_]) -> Outline:
+        left, bottom, right, top = shapely.total_bounds(geometry)
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
         return Outline(self.name, self._crs, np.array(corners, np.float64))
 
@@ -185,8 +226,9 @@ class PolygonMap:
         Of a map much larger than the grid, only what lies around it.
         """
         geometry, codes, outline = self._geometry, self._codes, self.outline
+        both_sides = past_the_end(grid, pyproj.CRS.from_wkt(grid.crs))
         if outline is not None and not same_crs(self._crs, grid):
-            near = outline.near(grid)
+            near = None if both_sides else outline.near(grid)
             if near is not None:
                 geometry = shapely.clip_by_rect(geometry, *near)
                 here = ~shapely.is_empty(geometry)
@@ -194,7 +236,10 @@ class PolygonMap:
             # A straight edge is a curve in another CRS: long ones get vertices to bend at.
             left, bottom, right, top = shapely.total_bounds(geometry)
             geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
-        if outline is not None:
+        if outline is not None and both_sides:
+            geometry, number = onto_both_sides(geometry, outline, grid)
+            codes = codes[number]
+        elif outline is not None:
             geometry = shapely.transform(geometry, projection(outline, grid))
         xy, owner = shapely.get_coordinates(geometry, return_index=True)
         placed = np.ones(len(geometry), bool)

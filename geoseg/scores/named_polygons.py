@@ -10,6 +10,7 @@ import shapely
 
 from geoseg.class_names import UNLABELLED
 from geoseg.errors import InputError
+from geoseg.scene.longitudes import drawn_whole, full_turn
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons
     classless = np.array([name is None for name in names], bool)
     # Somebody drew it and did not say what it is: that is not known, and no ground of any other class.
     names = np.where(classless, UNLABELLED, names)
-    sound = sound_polygons(geometry[~empty])
+    sound = sound_polygons(drawn_whole(geometry[~empty], full_turn(crs)))
     flat = np.count_nonzero(~empty) - len(np.unique(sound.owner)) - sound.unplaced
     for count, why in (
         (np.count_nonzero(empty), "left out {} features without a geometry"),

@@ -1,0 +1,148 @@
+"""Longitudes across the antimeridian, where 180° and -180° are one place and numbers leap by a whole turn.
+
+Geometries are moved whole, by turns of the world, and only onto grids that go on past it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geoseg.scene.georeference import bounds_of
+
+if TYPE_CHECKING:
+    import pyproj
+    from numpy.typing import NDArray
+
+    from geoseg.vocabulary import Grid
+
+_LEAP = 1 / 360
+"""Share of a turn that a polygon may span each way, if it is taken for one that was drawn across the antimeridian where
+its points say that it goes round the world."""
+_THIN = 50  # times as high as wide, or as wide as high, it may be
+_NEAR = 20 / 360
+"""Share of a turn that a map on both sides may span, if it is taken for one of that place."""
+
+
+def full_turn(crs: pyproj.CRS) -> float:
+    """Return how many units of x lead once round the world: 360 in degrees, 0 in a CRS that is not geographic."""
+    if not crs.is_geographic:
+        return 0.0
+    return 2 * math.pi / (crs.axis_info[0].unit_conversion_factor or math.radians(1))
+
+
+def past_the_end(grid: Grid, crs: pyproj.CRS) -> float:
+    """Return the full turn of the CRS of a grid of less than half the world that goes on past 180°; 0 for any other."""
+    turn = full_turn(crs)
+    left, _, right, _ = bounds_of(grid.transform, grid.height, grid.width)
+    return turn if right - left < turn / 2 and (left < -turn / 2 or right > turn / 2) else 0.0
+
+
+def drawn_whole(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
+    """Return geometries whose own points do not leap.
+
+    What spans the whole turn but would be small, and no sliver, if its western points lay a turn to the east was drawn
+    across the antimeridian.
+
+    Args:
+        geometry: shape (n,), shapely geometries or None.
+        turn: of their CRS, see :func:`full_turn`; 0 leaves everything as it is.
+    """
+    if not turn:
+        return geometry
+    left, bottom, right, top = shapely.bounds(geometry).T  # NaN where there is none
+    wide = np.flatnonzero((right - left > (1 - _LEAP) * turn) & (top - bottom < _LEAP * turn))
+    if not len(wide):
+        return geometry
+    mended = geometry.copy()
+    for i in wide.tolist():
+        middle = (left[i] + right[i]) / 2
+        made = shapely.transform(
+            geometry[i], lambda x, y, middle=middle: (x + turn * (x < middle), y), interleaved=False
+        )
+        low, _, high, _ = made.bounds
+        shape = sorted((high - low, top[i] - bottom[i]))
+        if shape[1] < _LEAP * turn and shape[1] <= _THIN * shape[0]:
+            mended[i] = made
+    return mended
+
+
+def side_by_side(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
+    """Return geometries of a map of one place on both sides of the antimeridian in one stretch of x.
+
+    Those west of its widest gap are moved a turn to the east. Nothing is moved unless that leaves a small map.
+    """
+    bounds = shapely.bounds(geometry)
+    left, right = bounds[:, 0], bounds[:, 2]
+    here = np.isfinite(left) & np.isfinite(right)
+    if not turn or not here.any() or right[here].max() - left[here].min() <= turn / 2:
+        return geometry
+    order = np.flatnonzero(here)[np.argsort(left[here], kind="stable")]
+    reached = np.maximum.accumulate(right[order])
+    gaps = left[order][1:] - reached[:-1]
+    if not len(gaps):
+        return geometry
+    cut = int(np.argmax(gaps)) + 1
+    if reached[cut - 1] + turn - left[order[cut:]].min() > _NEAR * turn:
+        return geometry
+    moved = geometry.copy()
+    west = order[:cut]
+    moved[west] = shapely.transform(geometry[west], lambda x, y: (x + turn, y), interleaved=False)
+    return moved
+
+
+def copies(
+    geometry: NDArray[np.object_], turn: float, left: float, right: float
+) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Return geometries as they are, and again wherever they lie a turn away within a range of x.
+
+    Args:
+        geometry: shape (n,), shapely geometries or None.
+        turn: of their CRS; 0 returns nothing twice.
+        left: where the range begins.
+        right: where it ends.
+
+    Returns:
+        The geometries, shape (m,), and which one of those given each is, in ascending order.
+    """
+    number = np.arange(len(geometry))
+    if not turn:
+        return geometry, number
+    bounds = shapely.bounds(geometry)
+    made, of = [geometry], [number]
+    for by in (-turn, turn):
+        again = np.flatnonzero((bounds[:, 0] + by < right) & (bounds[:, 2] + by > left))
+        if len(again):
+            made.append(shapely.transform(geometry[again], lambda x, y, by=by: (x + by, y), interleaved=False))
+            of.append(number[again])
+    owner = np.concatenate(of)
+    order = np.argsort(owner, kind="stable")
+    return np.concatenate(made)[order], owner[order]
+
+
+def projected_whole(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
+    """Return geometries without the leaps that a projection into degrees makes at the antimeridian.
+
+    Their rings, of which no side may be longer than half a turn, are followed point by point. What goes round a pole
+    stays as it is.
+    """
+    left, _, right, _ = shapely.bounds(geometry).T
+    with np.errstate(invalid="ignore"):
+        wide = np.flatnonzero(right - left > turn / 2)
+    mended = geometry.copy()
+    for i in wide.tolist():
+
+        def followed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            # Whole turns, so that a ring ends where it began, to the last bit.
+            turns = np.rint((np.unwrap(xy[:, 0], period=turn) - xy[:, 0]) / turn)
+            return xy + np.stack([turns * turn, np.zeros(len(xy))], axis=1)
+
+        if np.isfinite(shapely.get_coordinates(geometry[i])).all():
+            with contextlib.suppress(shapely.errors.GEOSException):  # round a pole, it does not end where it began
+                made = shapely.transform(geometry[i], followed)
+                mended[i] = made if made.is_valid else geometry[i]
+    return mended
