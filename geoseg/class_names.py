@@ -15,9 +15,6 @@ from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-UNLABELLED = "unlabelled"
-"""Name of ground of which nobody told what it is."""
-
 _GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
 _NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
 _UNLABELLED = {
@@ -49,8 +46,7 @@ def foreign_class(value: int, name: str, color: str | None = None) -> MapClass:
     try:
         return MapClass(value, " ".join(re.sub("[,=\0]", " ", name).split()), layer, color, color)
     except UsageError:  # nothing is left of the name, or it cannot be a table's
-        called = f"class_{name.strip() if name.strip().isdecimal() else value}"
-        return MapClass(value, called, called, color, color)
+        return MapClass(value, f"class_{value}", f"class_{value}", color, color)
 
 
 def made_color(value: int) -> str:

@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from geoseg.labels.scene_labels import ClassField
 from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.scene.area import read_aoi
-from geoseg.scene.longitudes import copies, drawn_whole, full_turn, past_the_end, projected_whole, side_by_side
+from geoseg.scene.longitudes import copies, cut_at_the_end, full_turn, past_the_end, projected_whole, side_by_side
 from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import Grid
 from tests.labelled_ground import noise, write
@@ -77,9 +77,7 @@ def test_every_way_agrees_with_a_raster(one_map, transform, tmp_path):
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32760", "EPSG:3460"])
-def test_every_way_agrees_with_polygons_in_metres(one_map, crs, tmp_path, request):
-    if "drawn across" in request.node.callspec.id:
-        pytest.skip("beside such polygons, the box round a map in degrees is no help in metres")
+def test_every_way_agrees_with_polygons_in_metres(one_map, crs, tmp_path):
     reference = write_layers(tmp_path / "r.gpkg", polygons_of(CODES, WEST, "EPSG:4326"), crs)
     report = scores(one_map, reference, resolution_m=0.5).to_json()
     ground = 60 * 80 * PIXEL**2 * 111_320 * 110_640 * np.cos(np.radians(16.5)) / 0.25
@@ -206,6 +204,29 @@ def test_an_area_of_half_the_world_is_not_its_complement_in_another_crs(tmp_path
     assert read_aoi(tmp_path / "a.gpkg", world, "scene").inside(world).sum() == 55 * 25
 
 
+def test_one_feature_in_two_parts_is_on_both_sides_for_every_grid(tmp_path):
+    """As RFC 7946 writes an island that lies across: neither part leaps, and neither may be lost."""
+    island = shapely.MultiPolygon([shapely.box(179.8, -17, 180, -16.5), shapely.box(-180, -17, -179.7, -16.5)])
+    geopandas.GeoDataFrame({"class": ["land"]}, geometry=[island], crs=4326).to_file(tmp_path / "a.gpkg")
+    degrees = CRS.from_epsg(4326).to_wkt(version="WKT2_2019")
+    for left, columns in ((-180, 30), (178, 20), (179, 50), (-181, 50)):
+        grid = Grid(degrees, Affine(0.01, 0, left, 0, -0.01, -16), 120, 200)
+        assert read_aoi(tmp_path / "a.gpkg", grid, "scene").inside(grid).sum() == columns * 50
+
+
+@pytest.mark.parametrize("crs", [4326, 4269])
+def test_a_reference_on_one_side_only_is_compared_there(tmp_path, crs):
+    boxes = [shapely.box(179.8, -17, 180, -16.5), shapely.box(-180, -17, -179.7, -16.5)]
+    both = geopandas.GeoDataFrame({"class": ["land"] * 2}, geometry=boxes, crs=4326)
+    ours, theirs = (
+        write_layers(tmp_path / f"{name}.gpkg", some, f"EPSG:{crs}") for name, some in (("a", both), ("b", both[1:]))
+    )
+    for maps in ((ours, theirs), (theirs, ours)):
+        report = scores(*maps, resolution_m=500).to_json()
+        assert report["pixel_accuracy"] > 0.99
+        assert np.sum(report["confusion"]) > 6000
+
+
 def test_two_maps_of_a_country_on_both_sides_are_compared_on_its_ground_alone(tmp_path):
     """Fiji: islands at 177 and at -179, written as most programs do."""
     boxes = [shapely.box(x, -17, x + 0.02, -16.98) for x in (177.5, 179.99, -179.5, -178.6)]
@@ -259,7 +280,7 @@ def test_a_small_map_about_the_antimeridian_is_made_one_piece(found, way):
     edges = shapely.bounds(one)
     if way == "drawn across" and ((edges[:, 0] == 180) | (edges[:, 2] == 180)).any():
         return
-    made = side_by_side(drawn_whole(WRITTEN[way](one), 360.0), 360.0)
+    made = side_by_side(shapely.get_parts(cut_at_the_end(WRITTEN[way](one), 360.0)), 360.0)
     turned = 360 * round((180 - (shapely.total_bounds(made)[::2].mean())) / 360)
     assert shapely.union_all(made).area == pytest.approx(shapely.union_all(one).area)
     assert shapely.total_bounds(made) + np.array([turned, 0, turned, 0]) == pytest.approx(shapely.total_bounds(one))
@@ -271,7 +292,6 @@ spans = st.lists(st.tuples(st.floats(-180, 179), st.floats(0.001, 360), st.float
 @given(spans)
 def test_maps_are_moved_by_whole_polygons_and_only_to_be_small(found):
     boxes = np.array([shapely.box(x, 0, min(180, x + w), h) for x, w, h in found])
-    assert drawn_whole(boxes, 360.0) is boxes or (np.ptp(shapely.bounds(boxes)[:, ::2], axis=1) > 359).any()
     made = side_by_side(boxes, 360.0)
     assert shapely.area(made) == pytest.approx(shapely.area(boxes))
     moved = (shapely.bounds(made)[:, 0] - shapely.bounds(boxes)[:, 0]) / 360
@@ -293,7 +313,7 @@ def test_maps_are_moved_by_whole_polygons_and_only_to_be_small(found):
 )
 def test_belts_round_the_world_are_no_slivers(belt):
     one = np.array([shapely.box(*belt)])
-    assert drawn_whole(one, 360.0)[0].equals(one[0])
+    assert cut_at_the_end(one, 360.0)[0].equals(one[0])
 
 
 @given(spans, st.floats(-400, 400), st.floats(0.1, 170))
@@ -309,10 +329,13 @@ def test_copies_are_all_that_a_range_shows(found, left, width):
 
 def test_nothing_is_moved_in_metres_and_what_is_no_place_is_kept():
     odd = np.array([shapely.box(-9e6, 0, 9e6, 1), None, shapely.Polygon(), shapely.box(0, 0, np.inf, 1)], object)
-    assert drawn_whole(odd, 0.0) is odd
+    assert (cut_at_the_end(odd, 0.0) == odd).all()
     assert side_by_side(odd, 0.0) is odd
     assert copies(odd, 0.0, -1, 1)[0] is odd
-    for made in (*(change(odd[1:], 360.0) for change in (drawn_whole, side_by_side)), copies(odd[1:], 360.0, -1, 1)[0]):
+    for made in (
+        *(change(odd[1:], 360.0) for change in (cut_at_the_end, side_by_side)),
+        copies(odd[1:], 360.0, -1, 1)[0],
+    ):
         assert made[0] is None
         assert made[1].is_empty
 

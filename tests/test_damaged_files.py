@@ -91,6 +91,34 @@ def test_a_jpeg_with_a_thumbnail_is_cut_off_wherever_it_ends_early(tmp_path, pro
             pass
 
 
+def test_nothing_is_believed_behind_damage_of_a_picture_without_blocks(tmp_path):
+    path = tmp_path / "a.png"
+    place = {"crs": "EPSG:32640", "transform": rasterio.Affine(1, 0, 33e4, 0, -1, 278e4)}
+    write(path, pixels := noise((2500, 3000)), "PNG", **place)
+    content = bytearray(path.read_bytes())
+    at = 9 * len(content) // 10
+    content[at : at + 64] = bytes(64)
+    path.write_bytes(content)
+    with open_scene(path, ReadRequest(on_read_error="nodata")) as scene:
+        strips = list(scene.iter_rows([(row, row + 500) for row in range(0, 2500, 500)], (0, 3000)))
+    valid = np.concatenate([strip.valid for strip in strips])
+    read = np.concatenate([strip.pixels for strip in strips], axis=1)
+    assert valid[:1500].all()
+    assert not valid[-200:].any()
+    np.testing.assert_array_equal(read[:, valid], pixels[:, valid])
+
+
+@pytest.mark.parametrize("bits", ["8.0", "12 bits", "U8"])
+def test_odd_remarks_on_bits_are_no_reason_to_refuse_a_picture(tmp_path, bits):
+    write(tmp_path / "a.png", pixels := noise((9, 12)), "PNG")
+    domain = f'<Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">{bits}</MDI></Metadata>'
+    (tmp_path / "a.png.aux.xml").write_text(
+        f'<PAMDataset><PAMRasterBand band="1">{domain}</PAMRasterBand></PAMDataset>'
+    )
+    with open_raster(tmp_path / "a.png") as opened:
+        np.testing.assert_array_equal(opened.read(), pixels)
+
+
 def test_exif_that_is_none_is_no_reason_to_refuse_a_picture(tmp_path, ran):
     a_jpeg(tmp_path / "city/images/a.jpg")
     content = (tmp_path / "city/images/a.jpg").read_bytes()

@@ -187,7 +187,9 @@ def test_invalid_null_and_unclassed_features_are_repaired_or_left_out_with_notes
     assert 24 <= report.to_json()["classes"]["building"]["support"] <= 40
     assert any("repaired 1 invalid" in note for note in report.warnings)
     assert any("left out 1 features without a geometry" in note for note in report.warnings)
-    assert any("its 1 features without a class count as unlabelled" in note for note in report.warnings)
+    assert any(
+        "its 1 features without a class are unlabelled ground where no other lies" in note for note in report.warnings
+    )
     assert len(report.warnings) == 3
 
 
@@ -204,14 +206,20 @@ def test_lines_among_polygons_are_left_out_with_a_note_and_alone_refused(tmp_pat
         scores(tmp_path / "lines.gpkg", raster)
 
 
-def test_ground_that_somebody_drew_without_a_class_is_no_other_ground(tmp_path):
+@pytest.mark.parametrize("first", [0, 1])
+def test_ground_that_somebody_drew_without_a_class_is_no_other_ground(tmp_path, first):
+    """It is not known, but takes nothing away from what is, wherever it stands in the file."""
     x, y = 500_000, 5_000_000
     boxes = [shapely.box(x, y - 10, x + 10, y), shapely.box(x + 5, y - 10, x + 20, y)]
     for name, names in (("some", ["building", None]), ("all", ["building", "road"])):
-        geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs=UTM).to_file(tmp_path / f"{name}.gpkg")
+        frame = geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs=UTM)
+        frame.iloc[[first, 1 - first]].to_file(tmp_path / f"{name}.gpkg")
     report = scores(tmp_path / "all.gpkg", tmp_path / "some.gpkg").to_json()
-    assert np.sum(report["confusion"]) == 50, "where it lies above, it is not known"
+    assert np.sum(report["confusion"]) == 100
     assert report["classes"]["building"]["iou"] == 1
+    mirrored = scores(tmp_path / "some.gpkg", tmp_path / "all.gpkg").to_json()
+    assert np.sum(mirrored["confusion"]) == 200, "a prediction of no class is wrong where there is one"
+    assert mirrored["classes"]["building"]["iou"] == 1
 
 
 def test_maps_far_larger_than_the_other_are_cut_to_its_surroundings(tmp_path, raster):

@@ -9,6 +9,7 @@ from affine import Affine
 
 from geoseg.errors import InputError
 from geoseg.labels.folders import read_folder
+from geoseg.labels.mask_key import MaskKey
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.scenes import ScenePair
 from tests.labelled_ground import HOUSES, ORIGIN, UTM, classes, colored, noise, square, write, write_scene
@@ -145,3 +146,14 @@ def test_numbers_as_classes_keep_their_numbers_in_the_names_of_layers(tmp_path):
     found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), how="none"), None, print)
     layers = [(entry.name, entry.layer) for entry in found.key.legend]
     assert layers == [("2", "class_2"), ("7", "class_7"), ("background", None)]
+
+
+def test_a_number_and_the_name_of_a_layer_stay_two_classes(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    names = ["2", "class_2", "٣"]
+    boxes = [square(0, 0, 20), square(30, 50, 9), square(0, 40, 9)]
+    geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs=UTM).to_file(tmp_path / "l.gpkg")
+    found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), how="none"), None, print)
+    assert {entry.name for entry in found.key.legend} == {*names, "background"}
+    (tmp_path / "legend.csv").write_text("1,2\n3,class_2\n7,٣\n")
+    assert len(MaskKey.read(tmp_path / "legend.csv").legend) == 3

@@ -100,7 +100,7 @@ def test_a_raster_without_names_says_how_to_name_its_classes(tmp_path):
     shown = CliRunner().invoke(geoseg, [*arguments, "--threads", "1", "--json"])
     assert shown.exit_code == 0
     meaning = "1 = building, 2 = road, 3 = water, 4 = vegetation, 5 = land"
-    assert f"plain.tif: has no class names; its values are taken as {meaning}" in shown.stderr
+    assert f"plain.tif: its values are taken for those of the model, {meaning}" in shown.stderr
     assert list(json.loads(shown.stdout)["classes"]) == ["building", "road", "water", "vegetation", "land"]
 
 

@@ -9,7 +9,7 @@ from rasterio.enums import ColorInterp
 
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
-from geoseg.scene.damage import reading
+from geoseg.scene.damage import decoding
 from geoseg.scene.open import open_raster
 from geoseg.vocabulary import NODATA
 
@@ -37,7 +37,7 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
     Raises:
         InputError: the mask cannot be read, or most of it is no class of the legend.
     """
-    with open_raster(mask) as opened, reading(str(mask)):
+    with open_raster(mask) as opened, decoding(str(mask)):
         colors = _colors(opened, key)
         labels = _by_value(opened, key) if colors is None else _by_color(colors, key)
         labels[~_opaque(opened)] = NODATA

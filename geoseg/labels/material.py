@@ -125,7 +125,7 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         for tile in in_line(cluster)
     ]
     told = split([*images, *in_order], wanted.hold_out, wanted.how, wanted.seed)
-    apart = told.learned if told.is_cut else unseen(told.learned, told.held_out)
+    apart = unseen(told.learned, told.held_out) if told.hides else told.learned
     _tell_hidden(told.learned, apart, note)
     learned, held_out = apart, list(told.held_out)
     if wanted.how != "patch":
@@ -178,10 +178,10 @@ def _tell_hidden(before: list[LabelledImage], after: list[LabelledImage], note: 
         return
     names = ", ".join(before[i].name for i in lost[:4].tolist()) + ", …" * (len(lost) > 4)
     share = 1 - counts[1].sum() / counts[0].sum()
-    sentence = f"{share:.0%} of the labels to learn from lie on ground that is held out, as {names} say where they lie"
+    sentence = f"{share:.0%} of the labels to learn from are of ground that is held out, by the places of {names}"
     if not counts[1].any():
         raise InputError(
-            f"{sentence}; hold out less, or if that place is not true, take it away with: gdal_edit.py -unsetgt "
+            f"{sentence}; hold out less, or where such a place is not true, take it away with: gdal_edit.py -unsetgt "
             "-a_srs None FILE"
         )
     note(f"{sentence}; they are left out")

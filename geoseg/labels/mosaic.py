@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from geoseg.labels.same_ground import SLIVER
+from geoseg.labels.same_ground import SLIVER, Grounds
 from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import NODATA, Window
 
@@ -51,15 +50,14 @@ def clusters(placed: Sequence[LabelledImage], *, same_pixels: bool = True) -> li
 
 
 def _near(placed: Sequence[LabelledImage]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of tiles that may touch: all of them where their CRSs differ."""
-    if len({tile.ground.crs for tile in placed}) != 1:
-        yield from itertools.combinations(range(len(placed)), 2)
-        return
-    boxes = np.array([_box(tile.ground) for tile in placed], object)
-    reach = 2 * _TOUCH * max(_pixel(tile.ground) for tile in placed)
-    for i, j in shapely.STRtree(boxes).query(boxes, "dwithin", reach).T.tolist():
-        if i < j:
-            yield i, j
+    """Yield pairs of tiles that may touch."""
+    grounds, largest = Grounds(placed), dict[str, float]()
+    for tile in placed:
+        largest[tile.ground.crs] = max(largest.get(tile.ground.crs, 0.0), _pixel(tile.ground))
+    for i, tile in enumerate(placed):
+        for j in grounds.near(tile.ground, 2 * _TOUCH * largest[tile.ground.crs]):
+            if i < j:
+                yield i, j
 
 
 def in_line(tiles: Sequence[LabelledImage]) -> list[LabelledImage]:

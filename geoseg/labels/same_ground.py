@@ -1,4 +1,4 @@
-"""Images that show the same ground, at other dates or resolutions: none of it is on both sides of a split."""
+"""Images that show the same ground, at other dates or resolutions: at most slivers of it are on both sides."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SLIVER = 3.0
 _SQUARES = 2048  # along the longer side of an image, in which its labels are counted
 
 
-class _Grounds:
+class Grounds:
     """The ground under images, found by place."""
 
     def __init__(self, images: Sequence[LabelledImage]) -> None:
         self._outlines = [Outline.of_grid(image.name, image.ground) for image in images]
         self._trees: dict[str, shapely.STRtree] = {}
 
-    def near(self, grid: Grid) -> list[int]:
-        """Return which of them may cover part of a grid."""
+    def near(self, grid: Grid, reach: float = 0.0) -> list[int]:
+        """Return which of them may cover part of a grid, or lie within a distance in units of its CRS."""
         if grid.crs not in self._trees:  # any grid of that CRS will do to bring boxes to it
             self._trees[grid.crs] = shapely.STRtree([_box(outline, grid) for outline in self._outlines])
-        own = shapely.Polygon(Outline.of_grid("", grid).corners)
+        own = shapely.buffer(shapely.Polygon(Outline.of_grid("", grid).corners), reach)
         return sorted(map(int, self._trees[grid.crs].query(own, "intersects")))
 
     def under(self, grid: Grid, which: Sequence[int]) -> shapely.Geometry:
@@ -64,23 +64,23 @@ def unseen(learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage]) 
 
     Images that lie nowhere are left as they are.
     """
-    grounds = _Grounds([image for image in held_out if image.grid is not None])
+    grounds = Grounds([image for image in held_out if image.grid is not None])
     return [image if image.grid is None else _hidden(image, grounds) for image in learned]
 
 
-def _hidden(image: LabelledImage, grounds: _Grounds) -> LabelledImage:
+def _hidden(image: LabelledImage, grounds: Grounds) -> LabelledImage:
     """Return an image, unlabelled where grounds cover more than a sliver of it."""
     shadow = grounds.under(image.ground, grounds.near(image.ground))
     if not _is_more_than_a_sliver(shadow):
         return image
-    return replace(image, labels=np.where(inside(shadow, image.ground), np.uint8(NODATA), image.labels))
+    return replace(image, labels=np.where(inside(shadow, image.ground, touched=True), np.uint8(NODATA), image.labels))
 
 
 def overlap(images: Sequence[LabelledImage]) -> bool:
     """Return whether all images lie somewhere, and two of them share more ground than a sliver."""
     if any(image.grid is None for image in images):
         return False
-    grounds = _Grounds(images)
+    grounds = Grounds(images)
     for i, image in enumerate(images):
         for j in grounds.near(image.ground):
             if i < j and _is_more_than_a_sliver(grounds.under(image.ground, [j])):

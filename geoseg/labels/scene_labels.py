@@ -143,11 +143,11 @@ def covered(labels: Outline, grid: Grid) -> shapely.Geometry:
     return shapely.intersection(labels.on(grid), shapely.box(0, 0, grid.width, grid.height))
 
 
-def inside(area: shapely.Geometry, grid: Grid) -> NDArray[np.bool_]:
-    """Return which pixels of a grid have their centre in an area of its column and row coordinates."""
+def inside(area: shapely.Geometry, grid: Grid, *, touched: bool = False) -> NDArray[np.bool_]:
+    """Return which pixels of a grid have their centre, or any part, in an area of its column and row coordinates."""
     if area.is_empty:
         return np.zeros(grid.shape, bool)
     if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
         return np.ones(grid.shape, bool)
-    burned: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8")
+    burned: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8", all_touched=touched)
     return burned > 0

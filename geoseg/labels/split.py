@@ -34,8 +34,8 @@ class Split:
     held_out: list[LabelledImage]
     text: str
     """A sentence's worth, for the card; '' where nothing is held out."""
-    is_cut: bool = False
-    """Whether images were cut in parts: no ground of one side is labelled on the other, or the text says that it is."""
+    hides: bool = True
+    """Whether ground that is held out has still to be hidden in what is learned from."""
 
 
 def split(images: Sequence[LabelledImage], named: Iterable[str], how: How, seed: int) -> Split:
@@ -100,7 +100,7 @@ def _by_block(images: Sequence[LabelledImage]) -> Split:
     """
     if len(images) > 1 and overlap(images):
         text = f"one end of the ground of {len(images)} images that overlap, next to what was learned from"
-        return Split(*ends(images, 1 - _ASIDE), text, is_cut=True)
+        return Split(*ends(images, 1 - _ASIDE), text, hides=False)
     if len(images) > 1:
         known = np.array([np.count_nonzero(image.labels) for image in images], np.float64)
         count = len(images) - min(max(1, _cut(known)), len(images) - 1)
@@ -139,4 +139,4 @@ def _by_patch(images: Sequence[LabelledImage], seed: int) -> Split:
     if len(patches) < 2:
         raise UsageError(f"--split patch: the images make {len(patches)} patches of {_PATCH} pixels, expected more")
     held = [patch for patch, out in zip(patches, aside, strict=True) if out]
-    return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY, is_cut=True)
+    return Split([patch for patch, out in zip(patches, aside, strict=True) if not out], held, LEAKY, hides=False)

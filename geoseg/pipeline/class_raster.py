@@ -12,7 +12,7 @@ from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
 from geoseg.layers.legend_file import read_legend_file
 from geoseg.layers.raster import is_confidence
-from geoseg.scene.damage import reading
+from geoseg.scene.damage import decoding
 from geoseg.scene.georeference import grid_of
 from geoseg.scene.open import open_raster
 from geoseg.vocabulary import NO_CONFIDENCE, NODATA, ClassRows, Legend
@@ -118,6 +118,6 @@ def _strips(raster: DatasetReader) -> Iterator[tuple[int, NDArray[np.uint8], NDA
     """Yield row, values and validity of strips; raises InputError where they cannot be read."""
     for row in range(0, raster.height, _ROWS):
         window = ((row, min(row + _ROWS, raster.height)), (0, raster.width))
-        with reading(raster.name):
+        with decoding(raster.name):
             values, valid = raster.read(1, window=window), raster.read_masks(1, window=window) != 0
         yield row, values, valid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from geoseg.scores.worst import WrongWindow
     from geoseg.vocabulary import Legend
 
+_BY_VALUE = re.compile(r"class_\d+")  # name of a class that has none
 _CODES = 257  # pixel values, and one for blank pixels that images do not have
 
 
@@ -104,10 +106,10 @@ def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: 
     ours = {entry.value: synonyms.canonical(entry.name) for entry in model.card.legend}
     theirs = {entry.value: synonyms.canonical(entry.name) for entry in legend}
     meant = {f"class_{value}": name for value, name in ours.items()}
-    nameless = sorted(name for name in theirs.values() if name in meant and name not in ours.values())
-    if nameless:
+    nameless = sorted(name for name in theirs.values() if _BY_VALUE.fullmatch(name) and name not in ours.values())
+    if nameless and meant.keys() >= set(nameless):  # else they are somebody else's numbers
         meaning = ", ".join(f"{name.removeprefix('class_')} = {meant[name]}" for name in nameless)
-        notes.append(f"{request.data.text}: has no class names; its values are taken as {meaning}")
+        notes.append(f"{request.data.text}: its values are taken for those of the model, {meaning}")
         theirs = {value: meant[name] if name in nameless else name for value, name in theirs.items()}
     sides = [
         MapNames(name, names, frozenset(names.values()), numbered=True)

@@ -212,7 +212,7 @@ def _common_grid(
     assert isinstance(predicted, PolygonMap)  # noqa: S101
     outline = reference.one_piece
     assert outline is not None  # noqa: S101 - a reference without polygons was refused
-    grid = grid_over(outline, predicted.one_piece, _METRES if metres is None else metres)
+    grid = grid_over(outline, predicted.outline, _METRES if metres is None else metres)
     if grid is None:
         raise _apart(predicted, reference)
     if grid.height * grid.width > MAX_PIXELS:

@@ -11,7 +11,7 @@ import shapely
 
 from geoseg.errors import InputError, OutsideAreaError, UsageError
 from geoseg.scene.georeference import bounds_of, short_name
-from geoseg.scene.longitudes import copies, drawn_whole, full_turn, past_the_end, projected_whole
+from geoseg.scene.longitudes import copies, cut_at_the_end, full_turn, past_the_end, projected_whole
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 from geoseg.vocabulary import Grid, Window
 
@@ -121,7 +121,7 @@ def read_aoi(path: Path, grid: Grid, name: str) -> Area:
             geometry = np.asarray(frame.geometry, object)
             if len(sound_polygons(geometry).polygons):
                 crs = layer_crs(path, layer, frame.geometry)
-                found.append((sound_polygons(drawn_whole(geometry, full_turn(crs))).polygons, crs))
+                found.append((sound_polygons(cut_at_the_end(geometry, full_turn(crs))).polygons, crs))
     if not found:
         raise InputError(f"{path}: has no polygons, expected some; draw the area of interest as polygons")
     with reading(path):

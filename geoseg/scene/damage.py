@@ -26,10 +26,11 @@ _JPEG = b"\xff\xd8\xff"
 _CHUNK = struct.Struct(">I4s")  # length and kind; the data and four bytes of checksum follow
 _SEGMENT = struct.Struct(">BBH")  # marker, kind, and the length of the rest with these two bytes
 _MARK, _SCAN = 0xFF, 0xDA
+_BARE = {0x01, *range(0xD0, 0xD9)}
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def decoding(name: str) -> Iterator[None]:
     """Report what GDAL cannot read in the block.
 
     Args:
@@ -46,7 +47,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def check_end(name: str, local: Path, head: bytes) -> None:
-    """Refuse a PNG or JPEG that was cut off: GDAL makes up the rows that are missing.
+    """Refuse a PNG or JPEG without its end: GDAL makes up the rows that were cut off.
 
     Args:
         name: of the file, for messages.
@@ -89,7 +90,8 @@ def _jpeg_ends(content: mmap) -> bool:
             return True  # no segment: GDAL knows what to say of it
         if kind == _SCAN:
             return content.rfind(b"\xff\xd9", at) >= 0  # it is the last thing in most files
-        at += 1 if kind == _MARK else 2 + length  # filling bytes may come before any marker
+        # Filling bytes may come before any marker, and a few kinds have nothing behind them, not even a length.
+        at += 1 if kind == _MARK else 2 if kind in _BARE else 2 + length
     return False
 
 
@@ -99,9 +101,11 @@ def check_raw(name: str, dataset: DatasetReader) -> None:
     Raises:
         InputError: it is.
     """
+    if dataset.driver not in {"ENVI", "EHdr"}:
+        return
     said, bits = dataset.tags(ns="ENVI"), dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "8")
-    packed = said.get("file_compression", "0").strip() not in {"", "0"} or int(bits) < 8
-    if dataset.driver not in {"ENVI", "EHdr"} or packed or any("complex" in kind for kind in dataset.dtypes):
+    packed = said.get("file_compression", "0").strip() not in {"", "0"} or bits in {"1", "2", "4"}
+    if packed or any("complex" in kind for kind in dataset.dtypes):
         return
     start = re.match(r"\d+", said.get("header_offset", "0").strip())
     pixels = dataset.height * dataset.width * sum(np.dtype(kind).itemsize for kind in dataset.dtypes)

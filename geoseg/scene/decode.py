@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Reads are cut into pieces of about this size, so that temporary arrays and GDAL's block cache stay small.
 _PIECE_BYTES = 16 * 2**20
+_SEQUENTIAL = {"PNG", "JPEG"}
 
 # rasterio repeats GDAL's own words on standard error; geoseg says them in its message.
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -75,6 +76,7 @@ class NativeRows:
         self.kind = np.result_type(*(dataset.dtypes[i - 1] for i in look.bands.indexes))
         self.plain = look.bands.palette is None and look.stretch.keeps(self.kind)
         self.block = dataset.block_shapes[look.bands.indexes[0] - 1]
+        self.is_lost = False
         self.tail_start = 0
         self.tail: tuple[NDArray[Any], NDArray[np.bool_]] | None = None
 
@@ -133,19 +135,28 @@ class NativeRows:
     def _read_piece(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         """Read a window; where that fails, block by block.
 
-        Some drivers complain once and make up the rest when they are asked again: then all of it is unreadable. From
-        far away, a second answer may be the true one.
+        A format without blocks is decoded from its beginning on, and its driver complains once and then makes up what
+        follows: nothing from such a window on is believed.
         """
+        if self.is_lost:
+            self.faults.windows.append((self.dataset.name, window))
+            self._lose(pixels, valid)
+            return
         try:
             self._decode(window, pixels, valid)
         except RasterioIOError as error:
-            known, parts = len(self.faults.windows), list(self._halves(window))
+            self.is_lost = self.dataset.driver in _SEQUENTIAL
+            known, parts = len(self.faults.windows), [] if self.is_lost else list(self._halves(window))
             for part in parts:
                 self._read_piece(part, *_inside(part, window.row_off, window.col_off, pixels, valid))
+            # A second answer is not believed either, unless it came from far away.
             if not parts or (len(self.faults.windows) == known and not is_remote(self.dataset.name)):
                 self._unreadable(window, error)
-                valid[...] = False
-                self.look.paint_missing(pixels, valid)
+                self._lose(pixels, valid)
+
+    def _lose(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        valid[...] = False
+        self.look.paint_missing(pixels, valid)
 
     def _halves(self, window: Window) -> Iterator[Window]:
         """Cut a window of several blocks in two; yield nothing for one block."""

@@ -14,7 +14,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
-from geoseg.scene.damage import reading
+from geoseg.scene.damage import decoding
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene
@@ -61,7 +61,7 @@ def glimpses(path: Path, grid: Grid) -> Iterator[Callable[[Window], NDArray[np.u
 
 def _picture(path: Path, dataset: DatasetReader, look: Look, window: Window) -> NDArray[np.uint8]:
     box = FileWindow(window.col, window.row, window.width, window.height)
-    with reading(str(path)):
+    with decoding(str(path)):
         pixels = dataset.read(look.bands.indexes, window=box)
     if look.bands.palette is not None:
         return np.asarray(look.bands.palette[:3, pixels[0]])

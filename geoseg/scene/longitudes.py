@@ -42,33 +42,38 @@ def past_the_end(grid: Grid, crs: pyproj.CRS) -> float:
     return turn if right - left < turn / 2 and (left < -turn / 2 or right > turn / 2) else 0.0
 
 
-def drawn_whole(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
-    """Return geometries whose own points do not leap.
+def cut_at_the_end(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:
+    """Return geometries with polygons that were drawn across the antimeridian cut there, as RFC 7946 has them.
 
-    What spans the whole turn but would be small, and no sliver, if its western points lay a turn to the east was drawn
-    across the antimeridian.
+    Such a one spans the whole turn, but would be small, and no sliver, if its western points lay a turn to the east.
 
     Args:
         geometry: shape (n,), shapely geometries or None.
         turn: of their CRS, see :func:`full_turn`; 0 leaves everything as it is.
     """
-    if not turn:
-        return geometry
     left, bottom, right, top = shapely.bounds(geometry).T  # NaN where there is none
-    wide = np.flatnonzero((right - left > (1 - _LEAP) * turn) & (top - bottom < _LEAP * turn))
-    if not len(wide):
-        return geometry
+    wide = np.flatnonzero((right - left > (1 - _LEAP) * turn) & (top - bottom < _LEAP * turn)) if turn else np.empty(0)
     mended = geometry.copy()
-    for i in wide.tolist():
-        middle = (left[i] + right[i]) / 2
-        made = shapely.transform(
-            geometry[i], lambda x, y, middle=middle: (x + turn * (x < middle), y), interleaved=False
-        )
-        low, _, high, _ = made.bounds
-        shape = sorted((high - low, top[i] - bottom[i]))
-        if shape[1] < _LEAP * turn and shape[1] <= _THIN * shape[0]:
-            mended[i] = made
+    for i in wide.astype(int).tolist():
+        parts = [_cut(part, turn) for part in shapely.get_parts(geometry[i])]
+        mended[i] = shapely.union_all(parts) if any(len(shapely.get_parts(part)) > 1 for part in parts) else geometry[i]
     return mended
+
+
+def _cut(polygon: shapely.Geometry, turn: float) -> shapely.Geometry:
+    """Return both parts of a polygon that was drawn across the antimeridian; any other geometry as it is."""
+    left, bottom, right, top = polygon.bounds
+    if polygon.geom_type != "Polygon" or right - left <= (1 - _LEAP) * turn:
+        return polygon
+    made = shapely.transform(polygon, lambda x, y: (x + turn * (x < (left + right) / 2), y), interleaved=False)
+    first, _, last, _ = made.bounds
+    shape = sorted((last - first, top - bottom))
+    if shape[1] >= _LEAP * turn or shape[1] > _THIN * shape[0]:
+        return polygon
+    whole, end = shapely.make_valid(made), turn / 2
+    west = shapely.intersection(whole, shapely.box(first, bottom, end, top))
+    east = shapely.intersection(whole, shapely.box(end, bottom, last, top))
+    return shapely.union_all([west, shapely.transform(east, lambda x, y: (x - turn, y), interleaved=False)])
 
 
 def side_by_side(geometry: NDArray[np.object_], turn: float) -> NDArray[np.object_]:

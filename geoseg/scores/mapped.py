@@ -23,10 +23,11 @@ from rasterio.windows import Window as FileWindow
 from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
-from geoseg.scene.damage import reading
+from geoseg.scene.damage import decoding
 from geoseg.scene.georeference import bounds_of, grid_of
 from geoseg.scene.longitudes import full_turn, past_the_end, side_by_side
 from geoseg.scores.common_ground import PIECES, Outline, onto_both_sides, projection, same_crs, same_grid
+from geoseg.scores.named_polygons import NO_CLASS
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class RasterMap:
     def _read(self, dataset: DatasetReader, window: Window, *, masked: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return values and validity, from the mask of a raster or from the alpha band of a warped one."""
         box = FileWindow(window.col, window.row, window.width, window.height)
-        with reading(self.name):
+        with decoding(self.name):
             if masked:
                 return dataset.read(1, window=box), dataset.read_masks(1, window=box) > 0
             values, alpha = dataset.read((1, dataset.count), window=box)
@@ -165,7 +166,8 @@ class PolygonMap:
     """Class polygons of any CRS; code 0 is ground without a polygon.
 
     Where polygons overlap, the class that comes first in the default legend wins (a building over a road over
-    land), and classes it does not have lie beneath. What is called unlabelled lies above all, and is blank.
+    land), and classes it does not have lie beneath. What is called unlabelled lies above all, what has no class below
+    all; both are blank.
     """
 
     def __init__(self, name: str, polygons: NamedPolygons, canonical: Callable[[str], str]) -> None:
@@ -183,15 +185,15 @@ class PolygonMap:
         texts, inverse = np.unique(polygons.names.astype(str), return_inverse=True)
         short = np.array([canonical(str(text)) for text in texts], object)
         top = [entry.name for entry in DEFAULT_LEGEND][::-1]
-        order = sorted(set(short), key=lambda one: (is_unlabelled(one), top.index(one) if one in top else -1, one))
+        order = sorted(set(short), key=lambda one: (_height(one), top.index(one) if one in top else -1, one))
         if len(order) > _MOST:
             raise InputError(
                 f"{name}: names {len(order)} classes, expected at most {_MOST}; choose another --class-field"
             )
         number = {one: code for code, one in enumerate(order, 1)}
-        self.names: dict[int, str] = {code: one for one, code in number.items() if not is_unlabelled(one)}
+        self.names: dict[int, str] = {code: one for one, code in number.items() if _height(one) == 0}
         self.declared: frozenset[str] = frozenset(
-            name for name in map(canonical, polygons.declared) if not is_unlabelled(name)
+            name for name in map(canonical, polygons.declared) if _height(name) == 0
         )
         codes = np.array([number[one] for one in short], np.uint8)[inverse]
         upwards = np.argsort(codes, kind="stable")
@@ -254,6 +256,11 @@ class PolygonMap:
         meaning: NDArray[np.uint16] = np.full(256, NOTHING, np.uint16)
         meaning[[0, *self.names]] = [0, *self.names]
         yield lambda window: meaning[burned(geometry, codes, tree, window)]
+
+
+def _height(name: str) -> int:
+    """Return whether polygons of a name lie above (1), among (0) or below (-1) those of classes."""
+    return -1 if name == NO_CLASS else int(is_unlabelled(name))
 
 
 def burned(

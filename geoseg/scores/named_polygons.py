@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geoseg.class_names import UNLABELLED
 from geoseg.errors import InputError
-from geoseg.scene.longitudes import drawn_whole, full_turn
+from geoseg.scene.longitudes import cut_at_the_end, full_turn
 from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 VECTOR_ENDINGS = (".gpkg", ".geojson", ".fgb", ".parquet")
 """Endings of the vector files that are maps."""
+NO_CLASS = ""
+"""Name of the class of polygons that somebody drew without saying what they are."""
 _CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
 
 
@@ -34,7 +35,7 @@ class NamedPolygons:
     geometry: NDArray[np.object_]
     """Shape (n,), valid shapely Polygons in two dimensions."""
     names: NDArray[np.object_]
-    """Shape (n,), class names as the file has them."""
+    """Shape (n,), class names as the file has them, or ``NO_CLASS``."""
     declared: frozenset[str]
     """Names of all classes the file speaks of: those of its polygons and those of its empty layers."""
     notes: tuple[str, ...]
@@ -143,14 +144,16 @@ def _joined(path: Path, layers: list[_Layer], notes: list[str]) -> NamedPolygons
     names = np.concatenate([layer.names for layer in layers])
     empty = shapely.is_missing(geometry) | shapely.is_empty(geometry)
     classless = np.array([name is None for name in names], bool)
-    # Somebody drew it and did not say what it is: that is not known, and no ground of any other class.
-    names = np.where(classless, UNLABELLED, names)
-    sound = sound_polygons(drawn_whole(geometry[~empty], full_turn(crs)))
+    names = np.where(classless, NO_CLASS, names)
+    sound = sound_polygons(cut_at_the_end(geometry[~empty], full_turn(crs)))
     flat = np.count_nonzero(~empty) - len(np.unique(sound.owner)) - sound.unplaced
     for count, why in (
         (np.count_nonzero(empty), "left out {} features without a geometry"),
         (flat, "left out {} features that are no polygons"),
-        (np.count_nonzero(classless & ~empty), "its {} features without a class count as unlabelled ground"),
+        (
+            np.count_nonzero(classless & ~empty),
+            "its {} features without a class are unlabelled ground where no other lies",
+        ),
     ):
         if count:
             notes.append(f"{path}: {why.format(count)}")
