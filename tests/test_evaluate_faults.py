@@ -51,6 +51,14 @@ def test_a_large_map_of_another_place_and_crs_is_refused(tmp_path, raster):
             scores(*maps)
 
 
+@pytest.mark.parametrize("moved", [(80, 0), (0, 60), (80, 60)])
+def test_neighbours_that_only_touch_share_no_ground(tmp_path, raster, moved):
+    beside = write_raster(tmp_path / "beside.tif", blobs(), NORTH_UP @ Affine.translation(*moved))
+    for maps in ((beside, raster), (raster, beside)):
+        with pytest.raises(InputError, match="shares no ground"):
+            scores(*maps)
+
+
 def test_a_raster_without_a_crs_is_refused_with_a_way_that_there_is(tmp_path, raster):
     """Flags on scenes' CRSs are not about maps."""
     bare = write_raster(tmp_path / "bare.tif", blobs(), crs=None)

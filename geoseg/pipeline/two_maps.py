@@ -233,7 +233,7 @@ def _shared_ground(
     outline, ours = reference.outline_for(grid), predicted.outline_for(grid)
     whole = outline.on(grid) if outline is not None else shapely.Polygon()
     shared = whole if ours is None else whole.intersection(ours.on(grid))
-    shared = shapely.multipolygons([part for part in shapely.get_parts(shared) if part.geom_type == "Polygon"])
+    shared = shapely.MultiPolygon([part for part in shapely.get_parts(shared) if part.geom_type == "Polygon"])
     window = _window_of(shared, grid)
     if shared.area == 0 or window.height == 0 or window.width == 0:
         raise _apart(predicted, reference)
