@@ -33,6 +33,7 @@ _SYNONYMS = {
     "bare land": "land",
 }
 _GREY = "#808080"
+_NUMBER = re.compile(r"[0-9]{1,9}")  # as a name, it is no table's
 
 
 def foreign_class(value: int, name: str, color: str | None = None) -> MapClass:
@@ -46,6 +47,9 @@ def foreign_class(value: int, name: str, color: str | None = None) -> MapClass:
     try:
         return MapClass(value, " ".join(re.sub("[,=\0]", " ", name).split()), layer, color, color)
     except UsageError:  # nothing is left of the name, or it cannot be a table's
+        number = name.strip()
+        if _NUMBER.fullmatch(number):
+            return MapClass(value, number, f"class_{number}", color, color)
         return MapClass(value, f"class_{value}", f"class_{value}", color, color)
 
 

@@ -214,6 +214,29 @@ def test_one_feature_in_two_parts_is_on_both_sides_for_every_grid(tmp_path):
         assert read_aoi(tmp_path / "a.gpkg", grid, "scene").inside(grid).sum() == columns * 50
 
 
+LEAPING = shapely.Polygon([(179.99, -17), (-179.99, -17), (-179.99, -16.99), (179.99, -16.99)])
+BOW_TIE = shapely.Polygon([(179.5, -17), (179.6, -16.9), (179.6, -17), (179.5, -16.9)])
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        shapely.MultiPolygon([LEAPING, BOW_TIE]),
+        shapely.MultiPolygon([LEAPING, shapely.box(179.5, -19, 179.6, -18.9)]),
+        shapely.GeometryCollection([shapely.MultiPolygon([LEAPING]), shapely.Point(179.5, -17)]),
+        shapely.Polygon([*LEAPING.exterior.coords[:3], (float("nan"), -16.99)]),
+    ],
+    ids=["an invalid part", "a part far south", "a collection", "no number"],
+)
+def test_what_leaps_is_cut_however_it_is_packed(drawn, tmp_path):
+    others = [shapely.box(x, -17, x + 0.01, -16.99) for x in (179.7, -179.7)]
+    frame = geopandas.GeoDataFrame({"class": ["land"] * 3}, geometry=[drawn, *others], crs="EPSG:4326")
+    path = write_layers(tmp_path / "a.gpkg", frame)
+    report = scores(path, path, resolution_m=100).to_json()
+    assert report["pixel_accuracy"] == 1.0
+    assert report["classes"]["land"]["support"] < 20_000, "and no belt round the world"
+
+
 @pytest.mark.parametrize("crs", [4326, 4269])
 def test_a_reference_on_one_side_only_is_compared_there(tmp_path, crs):
     boxes = [shapely.box(179.8, -17, 180, -16.5), shapely.box(-180, -17, -179.7, -16.5)]
@@ -280,7 +303,8 @@ def test_a_small_map_about_the_antimeridian_is_made_one_piece(found, way):
     edges = shapely.bounds(one)
     if way == "drawn across" and ((edges[:, 0] == 180) | (edges[:, 2] == 180)).any():
         return
-    made = side_by_side(shapely.get_parts(cut_at_the_end(WRITTEN[way](one), 360.0)), 360.0)
+    cut = cut_at_the_end(WRITTEN[way](one), 360.0)
+    made = side_by_side(shapely.get_parts(shapely.get_parts(cut)), 360.0)
     turned = 360 * round((180 - (shapely.total_bounds(made)[::2].mean())) / 360)
     assert shapely.union_all(made).area == pytest.approx(shapely.union_all(one).area)
     assert shapely.total_bounds(made) + np.array([turned, 0, turned, 0]) == pytest.approx(shapely.total_bounds(one))

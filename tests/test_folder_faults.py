@@ -148,12 +148,23 @@ def test_numbers_as_classes_keep_their_numbers_in_the_names_of_layers(tmp_path):
     assert layers == [("2", "class_2"), ("7", "class_7"), ("background", None)]
 
 
-def test_a_number_and_the_name_of_a_layer_stay_two_classes(tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [["2", "class_2", "٣"], ["2", "class_1"], ["5", "class_1", "class_2"], ["1", "class_1"], ["2", "7", "tree"]],
+)
+def test_numbers_and_names_of_layers_stay_classes_of_their_own(tmp_path, names):
     scene = write_scene(tmp_path / "scene.tif")
-    names = ["2", "class_2", "٣"]
-    boxes = [square(0, 0, 20), square(30, 50, 9), square(0, 40, 9)]
+    boxes = [square(0, 0, 20), square(30, 50, 9), square(0, 40, 9)][: len(names)]
     geopandas.GeoDataFrame({"class": names}, geometry=boxes, crs=UTM).to_file(tmp_path / "l.gpkg")
     found = gathered(Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), how="none"), None, print)
-    assert {entry.name for entry in found.key.legend} == {*names, "background"}
-    (tmp_path / "legend.csv").write_text("1,2\n3,class_2\n7,٣\n")
-    assert len(MaskKey.read(tmp_path / "legend.csv").legend) == 3
+    counts = np.bincount(found.learned[0].labels.ravel(), minlength=9)
+    of_name = {entry.name: counts[entry.value] for entry in found.key.legend}
+    assert [of_name[name] for name in names] == [400, 81, 81][: len(names)]
+    layers = {entry.name: entry.layer for entry in found.key.legend}
+    assert all(layers[name] == f"class_{name}" for name in names if name.isascii() and name.isdigit())
+
+
+def test_a_legend_of_numbers_keeps_them(tmp_path):
+    (tmp_path / "legend.csv").write_text("1,2\n2,1\n3,class_2\n7,٣\n")
+    legend = {entry.value: (entry.name, entry.layer) for entry in MaskKey.read(tmp_path / "legend.csv").legend}
+    assert legend == {1: ("2", "class_2"), 2: ("1", "class_1"), 3: ("class_2", "class_3"), 7: ("class_7", "class_7")}

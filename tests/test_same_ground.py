@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.material import Material, gathered
+from geoseg.labels.mosaic import clusters
 from geoseg.labels.same_ground import SLIVER, ends, overlap, unseen
 from geoseg.labels.scenes import ScenePair
 from geoseg.labels.split import split
@@ -151,6 +152,17 @@ def test_a_site_of_its_own_overlaps_nothing_else():
     assert unseen([here], [there]) == [here]
     assert unseen([there], [here]) == [there]
     assert not overlap([here, there])
+
+
+def test_a_map_of_a_continent_overlaps_a_tile_in_it():
+    degrees = pyproj.CRS("EPSG:4326").to_wkt()
+    large = replace(lying("d", 0, 0, (140, 300)), grid=Grid(degrees, Affine(0.5, 0, -110, 0, -0.5, 75), 140, 300))
+    metres = pyproj.CRS("EPSG:32634").to_wkt()
+    tile = replace(lying("t", 0, 0, (50, 50)), grid=Grid(metres, Affine(10, 0, 243738, 0, -10, 5_500_000), 50, 50))
+    for pair in ([large, tile], [tile, large]):
+        assert len(clusters(pair, same_pixels=False)) == 1
+    (hidden,) = unseen([tile], [large])
+    assert not hidden.labels.any()
 
 
 def test_few_labels_are_found_wherever_they_lie():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +25,6 @@ Elsewhere = Literal["background", "unknown"]
 
 BACKGROUND = "background"
 _GREY = "#808080"
-_NUMBER = re.compile(r"[0-9]{1,9}")  # as a class that has no other name
 _OTHERWISE = 255
 """Label value of ground that is of any class but those of its labels, and downwards for other sets of labels."""
 _BARE = 0.001  # of the known ground without a class is enough to need one
@@ -124,10 +122,8 @@ def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
     known = sorted(names - {BACKGROUND}, key=lambda name: (order.index(name) if name in order else len(order), name))
     numbered = dict(enumerate(known, 1))
     entries = completed("labels", {}, numbered, {}, numbered)
-    # A name that makes no layer's name, in another script, say, stays the class's; a number stays the layer's, too.
+    # A name that makes no layer's name, in another script, say, stays the class's.
     classes = [replace(entries[value], name=name) for value, name in numbered.items()]
-    if all(_NUMBER.fullmatch(name) for name in known if name not in order):
-        classes = [replace(one, layer=f"class_{one.name}") if _NUMBER.fullmatch(one.name) else one for one in classes]
     if background or BACKGROUND in names:
         classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
     if len(classes) < fewest:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SLIVER = 3.0
 """Pixels by which images may overlap that lie side by side."""
+_EVERYWHERE = shapely.box(-1e300, -1e300, 1e300, 1e300)
 _SQUARES = 2048  # along the longer side of an image, in which its labels are counted
 
 
@@ -47,16 +48,22 @@ class Grounds:
 
 
 def _box(outline: Outline, grid: Grid) -> shapely.Geometry:
-    """Return an outline in the CRS of a grid, a little wider; empty where nothing leads there."""
-    ground = Grid(grid.crs, Affine.identity(), 1, 1)
-    corners = shapely.segmentize(shapely.LinearRing(outline.corners), np.ptp(outline.corners, axis=0).max() / 8)
+    """Return a box round an outline in the CRS of a grid: empty where nothing leads there, endless if it has none."""
+    ground, size = Grid(grid.crs, Affine.identity(), 1, 1), np.ptp(outline.corners, axis=0).max()
+    line = shapely.get_coordinates(shapely.segmentize(shapely.LinearRing(outline.corners), size / 8))
     try:
-        there = projection(outline, ground)(shapely.get_coordinates(corners))
+        there = projection(outline, ground)(line)
+        back = projection(Outline("", Outline.of_grid("", grid).crs, there), _of(outline))(there)
     except InputError:  # a site's own grid, say
         return shapely.Polygon()
-    if not np.isfinite(there).all():
-        return shapely.Polygon()
+    if not (np.isfinite(there).all() and np.abs(back - line).max() < 0.01 * size):
+        return _EVERYWHERE  # a map of the world is no box in the CRS of a town
     return shapely.buffer(shapely.Polygon(there), 0.01 * np.ptp(there, axis=0).max()).envelope
+
+
+def _of(outline: Outline) -> Grid:
+    """Return a grid on which columns and rows are the coordinates of an outline's CRS."""
+    return Grid(outline.crs.to_wkt(), Affine.identity(), 1, 1)
 
 
 def unseen(learned: Sequence[LabelledImage], held_out: Sequence[LabelledImage]) -> list[LabelledImage]:

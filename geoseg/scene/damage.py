@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,12 @@ def decoding(name: str) -> Iterator[None]:
     except (RasterioError, CPLE_BaseError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise InputError(f"{name}: is damaged ({reason}); copy or export it again") from error
+
+
+def hear_out(dataset: DatasetReader) -> None:
+    """Let GDAL say what it has still to say, such as of EXIF that is none: whatever asks next would raise it."""
+    with suppress(CPLE_BaseError):
+        dataset.colorinterp  # noqa: B018
 
 
 def check_end(name: str, local: Path, head: bytes) -> None:

@@ -136,7 +136,7 @@ class NativeRows:
         """Read a window; where that fails, block by block.
 
         A format without blocks is decoded from its beginning on, and its driver complains once and then makes up what
-        follows: nothing from such a window on is believed.
+        follows: nothing behind such a place is believed.
         """
         if self.is_lost:
             self.faults.windows.append((self.dataset.name, window))
@@ -145,12 +145,12 @@ class NativeRows:
         try:
             self._decode(window, pixels, valid)
         except RasterioIOError as error:
-            self.is_lost = self.dataset.driver in _SEQUENTIAL
-            known, parts = len(self.faults.windows), [] if self.is_lost else list(self._halves(window))
+            known, parts = len(self.faults.windows), list(self._halves(window))
             for part in parts:
                 self._read_piece(part, *_inside(part, window.row_off, window.col_off, pixels, valid))
             # A second answer is not believed either, unless it came from far away.
             if not parts or (len(self.faults.windows) == known and not is_remote(self.dataset.name)):
+                self.is_lost = self.dataset.driver in _SEQUENTIAL
                 self._unreadable(window, error)
                 self._lose(pixels, valid)
 

@@ -51,19 +51,28 @@ def cut_at_the_end(geometry: NDArray[np.object_], turn: float) -> NDArray[np.obj
         geometry: shape (n,), shapely geometries or None.
         turn: of their CRS, see :func:`full_turn`; 0 leaves everything as it is.
     """
-    left, bottom, right, top = shapely.bounds(geometry).T  # NaN where there is none
-    wide = np.flatnonzero((right - left > (1 - _LEAP) * turn) & (top - bottom < _LEAP * turn)) if turn else np.empty(0)
     mended = geometry.copy()
-    for i in wide.astype(int).tolist():
-        parts = [_cut(part, turn) for part in shapely.get_parts(geometry[i])]
-        mended[i] = shapely.union_all(parts) if any(len(shapely.get_parts(part)) > 1 for part in parts) else geometry[i]
+    for i in _round_the_world(geometry, turn):
+        parts = shapely.get_parts(shapely.get_parts(geometry[i]))  # a collection may hold multipolygons
+        cut = {number: _cut(parts[number], turn) for number in _round_the_world(parts, turn)}
+        if any(one is not parts[number] for number, one in cut.items()):
+            # Parts may be invalid, and are repaired later.
+            mended[i] = shapely.GeometryCollection([cut.get(number, part) for number, part in enumerate(parts)])
     return mended
 
 
+def _round_the_world(geometry: NDArray[np.object_], turn: float) -> list[int]:
+    """Return which geometries span (nearly) a whole turn."""
+    bounds = shapely.bounds(geometry)  # NaN where there is none
+    with np.errstate(invalid="ignore"):
+        spans = bounds[:, 2] - bounds[:, 0]
+    return np.flatnonzero(np.isfinite(spans) & (spans > (1 - _LEAP) * turn)).tolist() if turn else []
+
+
 def _cut(polygon: shapely.Geometry, turn: float) -> shapely.Geometry:
-    """Return both parts of a polygon that was drawn across the antimeridian; any other geometry as it is."""
+    """Return both parts of a polygon that was drawn across the antimeridian; any other geometry itself."""
     left, bottom, right, top = polygon.bounds
-    if polygon.geom_type != "Polygon" or right - left <= (1 - _LEAP) * turn:
+    if polygon.geom_type != "Polygon" or not np.isfinite(shapely.get_coordinates(polygon)).all():
         return polygon
     made = shapely.transform(polygon, lambda x, y: (x + turn * (x < (left + right) / 2), y), interleaved=False)
     first, _, last, _ = made.bounds

@@ -6,7 +6,6 @@ drivers are named, and a ``.vrt`` is checked first (https://gdal.org/en/stable/u
 
 from __future__ import annotations
 
-import contextlib
 import re
 import stat
 import warnings
@@ -16,13 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geoseg import gdal_guard
 from geoseg.errors import InputError
-from geoseg.scene.damage import check_end, check_raw
+from geoseg.scene.damage import check_end, check_raw, hear_out
 from geoseg.scene.vrt import check_vrt, is_xml
 
 if TYPE_CHECKING:
@@ -239,9 +237,7 @@ def _open(name: str, source: str, drivers: Sequence[str]) -> DatasetReader:
         if "not recognized" in reason or "No such file" in reason:
             raise InputError(f"{name}: is not an image geoseg can read, expected {_READABLE}") from None
         raise InputError(f"{name}: is damaged or not supported ({reason}); copy or export it again") from None
-    # Of metadata that make no sense, such as EXIF that is none, GDAL complains once, at whatever asks first.
-    with contextlib.suppress(CPLE_BaseError):
-        dataset.colorinterp  # noqa: B018
+    hear_out(dataset)
     try:
         check_raw(name, dataset)
     except InputError:

@@ -8,6 +8,8 @@ import numpy as np
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
+from geoseg.scene.damage import hear_out
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -46,6 +48,7 @@ def sample(dataset: DatasetReader, bands: Sequence[int], *, mask: bool = False) 
             read = dataset.read(list(bands), window=window, out_shape=(len(bands), *shape), out_dtype=kind)
             known = dataset.read_masks(bands[0], window=window, out_shape=shape) != 0 if mask else None
         except RasterioIOError:
+            hear_out(dataset)
             continue
         pixels.append(read.reshape(len(bands), -1))
         masks.append(np.ones(read[0].size, np.bool_) if known is None else known.ravel())

@@ -37,10 +37,12 @@ class Synonyms:
     def of(cls, classes: Iterable[MapClass]) -> Synonyms:
         """Return the synonyms of the default legend and of more classes; the default legend wins."""
         known = {"bg": "background"}
-        for entry in (*DEFAULT_LEGEND, *classes):
-            for name in (entry.name, entry.layer):
-                if name is not None:
-                    known.setdefault(_plain(name), known.get(_plain(entry.name), _plain(entry.name)))
+        for legend in (DEFAULT_LEGEND, list(classes)):
+            for entry in legend:
+                known.setdefault(_plain(entry.name), _plain(entry.name))
+            for entry in legend:  # what is a class by its own name is none by a layer's
+                if entry.layer is not None:
+                    known.setdefault(_plain(entry.layer), known[_plain(entry.name)])
         return cls(known)
 
     def is_class(self, name: str) -> bool:
