@@ -227,11 +227,15 @@ def refused() -> list[str]:
 
 
 def stopped() -> dict:
-    """Return what is said, and what is left, of runs that are stopped as soon as they begin."""
+    """Return what is said, and what is left, of runs that are stopped as soon as they begin.
+
+    They are long ones: where the first signal is lost, as in the background of a shell, the second comes after two
+    seconds.
+    """
     told = {}
     for name, parameters in (
-        ("segment", {"INPUT": SCENE, "OUTPUT": str(FOLDER / "stopped" / "x.gpkg")}),
-        ("batch", {"INPUT": [SCENE], "OUTPUT": str(FOLDER / "stopped")}),
+        ("segment", {"INPUT": SCENE, "OUTPUT": str(FOLDER / "stopped" / "x.gpkg"), "TTA": True}),
+        ("batch", {"INPUT": [SCENE], "OUTPUT": str(FOLDER / "stopped"), "TTA": True}),
     ):
         (FOLDER / "stopped").mkdir(exist_ok=True)
         context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
