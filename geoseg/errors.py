@@ -5,6 +5,11 @@ A message is one sentence: *path: what was found, what was expected, what to typ
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class GeosegError(Exception):
     """Base of every error that geoseg raises on purpose; alone it means an internal failure."""
@@ -53,3 +58,8 @@ class Interrupted(BaseException):
     """
 
     exit_code = 130
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return the first names of a list as a sentence has them: those after ``most`` are dots."""
+    return ", ".join(names[:most]) + ", …" * (len(names) > most)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from geoseg.errors import InputError, UsageError
+from geoseg.errors import InputError, UsageError, first_of
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.layers.legend import completed
 from geoseg.scores.same_classes import Synonyms
@@ -68,7 +68,8 @@ def taught(
             "from; look whether all of them are called unlabelled, or smaller than a pixel of --resolution"
         )
     if unseen := sorted({name for one in placed for name in one.names.values()} - names):
-        tell(f"the labels have {_few(unseen)}, which lie on no pixel: away from the scenes, or smaller than a pixel")
+        absent = first_of(unseen, 8)
+        tell(f"the labels have {absent}, which lie on no pixel: away from the scenes, or smaller than a pixel")
     bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
     derived = legend is None
@@ -130,10 +131,6 @@ def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
         only = classes[0].name
         raise InputError(f"the labels are all {only!r}, expected at least two classes, or ground without labels")
     return Legend(tuple(classes))
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:8]) + ", …" * (len(names) > 8)
 
 
 def _listed(legend: Legend) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.errors import InputError
+from geoseg.errors import InputError, first_of
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.mask_key import DUBAI, MaskKey
 from geoseg.labels.masks import read_labels
@@ -105,7 +105,7 @@ def _tell_alone(folder: Path, pairs: list[tuple[Path, Path]], note: Callable[[st
         files = (path for place in sorted(here) for path in sorted(place.iterdir()) if not path.name.startswith("."))
         alone = [path for path in files if path.suffix.lower() in _PICTURES and path not in used]
         if alone:
-            some = ", ".join(str(path.relative_to(folder)) for path in alone[:3]) + ", …" * (len(alone) > 3)
+            some = first_of([str(path.relative_to(folder)) for path in alone], 3)
             note(f"{folder}: {len(alone)} of its {what} have no {partner} of the same name and are left out: {some}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.enums import ColorInterp
 
-from geoseg.errors import InputError
+from geoseg.errors import InputError, first_of
 from geoseg.layers.legend import read_legend
 from geoseg.scene.damage import decoding
 from geoseg.scene.open import open_raster
@@ -57,8 +57,7 @@ def read_labels(mask: Path, key: MaskKey, note: Callable[[str], None] = lambda _
 def _strange(mask: DatasetReader, where: NDArray[np.bool_]) -> str:
     """Return how to speak of the values that a mask has in some places: by the first of them."""
     values = np.unique(np.asarray(mask.read(1))[where])
-    few = ", ".join(f"{value:g}" for value in values[:5].tolist()) + ", …" * (len(values) > 5)
-    return f"values ({few})"
+    return f"values ({first_of([f'{value:g}' for value in values[:6].tolist()], 5)})"
 
 
 def _opaque(mask: DatasetReader) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoseg.errors import InputError, ModelError, UsageError
+from geoseg.errors import InputError, ModelError, UsageError, first_of
 from geoseg.labels.classes import Elsewhere, taught
 from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
@@ -176,7 +176,7 @@ def _tell_hidden(before: list[LabelledImage], after: list[LabelledImage], note: 
     lost = np.flatnonzero(counts[0] > counts[1])
     if not len(lost):
         return
-    names = ", ".join(before[i].name for i in lost[:4].tolist()) + ", …" * (len(lost) > 4)
+    names = first_of([before[i].name for i in lost.tolist()], 4)
     share = 1 - counts[1].sum() / counts[0].sum()
     sentence = f"{share:.0%} of the labels to learn from are of ground that is held out, by the places of {names}"
     if not counts[1].any():

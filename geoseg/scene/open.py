@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geoseg import gdal_guard
-from geoseg.errors import InputError
+from geoseg.errors import InputError, first_of
 from geoseg.scene.damage import check_end, check_raw, hear_out
 from geoseg.scene.vrt import check_vrt, is_xml
 
@@ -219,7 +219,7 @@ def _refuse_container(name: str, local: Path) -> None:
             inside = container.subdatasets
     except RasterioError:
         inside = []
-    listed = ", ".join(item.rsplit(":", 1)[-1].lstrip("/") for item in inside[:5]) + (", …" if len(inside) > 5 else "")
+    listed = first_of([item.rsplit(":", 1)[-1].lstrip("/") for item in inside], 5)
     found = f"holding {listed}" if inside else "without images"
     first = inside[0] if inside else "SUBDATASET"
     raise InputError(
