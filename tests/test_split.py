@@ -109,6 +109,15 @@ def test_whole_groups_are_held_out_and_never_all():
     assert {len(two.learned), len(two.held_out)} == {3}
 
 
+def test_hundreds_of_images_held_out_are_a_sentence_still():
+    images = [plain(f"chip{i:04}", f"chip{i:04}") for i in range(2000)]
+    few, many = split(images, [f"chip{i:04}" for i in range(12)], "auto", 0), split(images, (), "auto", 0)
+    assert few.text == ", ".join(f"chip{i:04}" for i in range(12))
+    assert many.text.endswith(f", … ({len(many.held_out)} in all)")
+    assert len(many.held_out) == 300
+    assert len(many.text) < 200
+
+
 def test_the_only_image_is_cut_in_two():
     image = plain("a", "a", (40, 100))
     told = split([image], (), "auto", 0)

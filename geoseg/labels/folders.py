@@ -84,16 +84,22 @@ def _ground_pixel(image: Path) -> float | None:
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Yield images with their masks, in order of their names."""
-    for image in sorted((*folder.glob("images/*"), *folder.glob("*/images/*"))):
-        if image.suffix.lower() not in _PICTURES:
-            continue
-        for name in _MASK_FOLDERS:
-            beside = image.parent.parent / name
-            same = (path for path in sorted(beside.glob("*")) if path.stem == image.stem)
-            masks = [path for path in same if path.suffix.lower() in _PICTURES]
-            if masks:
-                yield image, masks[0]
-                break
+    images = [*folder.glob("images/*"), *folder.glob("*/images/*")]
+    beside = {tile: _masks(tile) for tile in {image.parent.parent for image in images}}
+    for image in sorted(images):
+        mask = beside[image.parent.parent].get(image.stem)
+        if mask is not None and image.suffix.lower() in _PICTURES:
+            yield image, mask
+
+
+def _masks(tile: Path) -> dict[str, Path]:
+    """Return the masks of a tile by their stems; of two of one stem, the first by folder and name."""
+    masks: dict[str, Path] = {}
+    for name in _MASK_FOLDERS:
+        for path in sorted((tile / name).glob("*")):
+            if path.suffix.lower() in _PICTURES:
+                masks.setdefault(path.stem, path)
+    return masks
 
 
 def _tell_alone(folder: Path, pairs: list[tuple[Path, Path]], note: Callable[[str], None]) -> None:

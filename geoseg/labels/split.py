@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from geoseg.errors import UsageError
+from geoseg.errors import UsageError, first_of
 from geoseg.labels.same_ground import ends, overlap
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ How = Literal["auto", "patch", "none"]
 _ASIDE = 0.15  # of the labelled pixels
 _MOST = 0.4  # of them; a larger group is only held out where there is no smaller one
 _PATCH = 256  # pixels
+_NAMED = 12  # names in a sentence
 LEAKY = "random patches held out, their neighbours learned from: this score is leaky and too good"
 
 
@@ -75,7 +76,8 @@ def _by_name(images: Sequence[LabelledImage], aside: set[str]) -> Split:
     learned = [image for image in images if not aside & image.names]
     if not learned:
         raise UsageError("--hold-out: every image is held out, nothing is left to train on")
-    return Split(learned, held, ", ".join(sorted(aside)))
+    in_all = f" ({len(aside)} in all)" if len(aside) > _NAMED else ""
+    return Split(learned, held, first_of(sorted(aside), _NAMED) + in_all)
 
 
 def _by_group(images: Sequence[LabelledImage], groups: list[str], seed: int) -> Split:
