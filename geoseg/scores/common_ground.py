@@ -26,6 +26,7 @@ PIECES = 64
 """Into how many pieces a line as long as the map is cut before it is reprojected: it becomes a curve."""
 
 _FAR = 16  # times the grid's size
+_POINTS = 33  # along each side of a grid, and across it, by which it is found in another CRS: a pole may lie within
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,20 @@ class Outline:
 
         A map of the world has no sensible outline in the CRS of a town; the part around the town has.
         """
-        if same_crs(self.crs, grid):
+        around = None if same_crs(self.crs, grid) else self.around(grid)
+        if around is None:
             return None
-        border = shapely.get_coordinates(_bendable(shapely.box(0, 0, grid.width, grid.height).exterior))
-        xy = projection(self, grid, back=True)(border)
+        left, bottom, right, top = around
+        size = np.array([right - left, top - bottom]) / 3
+        return None if (np.ptp(self.corners, axis=0) < _FAR * size).all() else around
+
+    def around(self, grid: Grid) -> tuple[float, float, float, float] | None:
+        """Return left, bottom, right, top of a grid and as much again on each side; None where it has no such place."""
+        cols, rows = np.meshgrid(np.linspace(0, grid.width, _POINTS), np.linspace(0, grid.height, _POINTS))
+        xy = projection(self, grid, back=True)(np.stack([cols.ravel(), rows.ravel()], axis=1))
         if not np.isfinite(xy).all():
             return None
         low, high = xy.min(0), xy.max(0)
-        if ((self.corners.max(0) - self.corners.min(0)) < _FAR * (high - low)).all():
-            return None
         (left, bottom), (right, top) = low - (high - low), high + (high - low)
         return left, bottom, right, top
 
@@ -197,7 +203,10 @@ def projection(
 
     def to_pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = project.transform(xy[:, 0], xy[:, 1]) if project else (xy[:, 0], xy[:, 1])
-        return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+        with np.errstate(invalid="ignore"):
+            pixels = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+        pixels[~np.isfinite(pixels).all(1)] = np.inf  # not NaN, which no ring of points can be closed with
+        return pixels
 
     def to_ground(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         col, row = pixels[:, 0], pixels[:, 1]

@@ -6,6 +6,7 @@ Rasters come by nearest neighbour, polygons by the pixel centre rule; both are a
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -199,12 +200,17 @@ class PolygonMap:
         upwards = np.argsort(codes, kind="stable")
         self._geometry, self._codes = polygons.geometry[upwards], codes[upwards]
 
-    @property
+    @cached_property
     def outline(self) -> Outline | None:
         """The box around all polygons; None where there are none."""
         if len(self._geometry) == 0:
             return None
         return self._box(self._geometry)
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        """Index of all polygons: those of a town are asked for by one tile after the other."""
+        return shapely.STRtree(self._geometry)
 
     @property
     def one_piece(self) -> Outline | None:
@@ -225,18 +231,21 @@ class PolygonMap:
     def placed(self, grid: Grid) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
         """Return the polygons in column and row coordinates of a grid, and their codes.
 
-        Of a map much larger than the grid, only what lies around it.
+        Only what lies around the grid, and of a map much larger than the grid in another CRS no more than is there.
         """
         geometry, codes, outline = self._geometry, self._codes, self.outline
         both_sides = past_the_end(grid, pyproj.CRS.from_wkt(grid.crs))
+        if outline is not None and not both_sides:
+            geometry, codes = self._around(outline, grid)
         if outline is not None and not same_crs(self._crs, grid):
+            (left, bottom), (right, top) = outline.corners.min(0), outline.corners.max(0)
             near = None if both_sides else outline.near(grid)
             if near is not None:
                 geometry = shapely.clip_by_rect(geometry, *near)
                 here = ~shapely.is_empty(geometry)
                 geometry, codes = geometry[here], codes[here]
+                left, bottom, right, top = shapely.total_bounds(geometry)
             # A straight edge is a curve in another CRS: long ones get vertices to bend at.
-            left, bottom, right, top = shapely.total_bounds(geometry)
             geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
         if outline is not None and both_sides:
             geometry, number = onto_both_sides(geometry, outline, grid)
@@ -247,6 +256,14 @@ class PolygonMap:
         placed = np.ones(len(geometry), bool)
         placed[owner[~np.isfinite(xy).all(1)]] = False  # beyond what the grid's CRS can express
         return geometry[placed], codes[placed]
+
+    def _around(self, outline: Outline, grid: Grid) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
+        """Return polygons and codes without most of those that lie elsewhere."""
+        box = outline.around(grid)
+        if box is None:
+            return self._geometry, self._codes
+        found = np.sort(self._tree.query(shapely.box(*box)))
+        return self._geometry[found], self._codes[found]
 
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[_Rows]:
