@@ -254,7 +254,10 @@ def test_scenes_are_scored_on_their_own_pixels_as_segment_answers_them(tmp_path,
     assert said["confusion"] == expected
     assert [image["name"] for image in said["images"]] == ["a"]
     assert "b.tif: no label lies on it" in shown.stderr
-    assert page.read_text("utf-8").count("data:image/png;base64,") > 1
+    html = page.read_text("utf-8")
+    assert html.count("data:image/png;base64,") > 1
+    assert " on scenes</" in html
+    assert f"on 1 images of {tmp_path / 'scenes'}, labelled by {labels}," in html
 
 
 def scored(tmp_path, model, shapes, names, *given):

@@ -54,7 +54,7 @@ class ModelRequest:
 def evaluate_model(
     request: ModelRequest, tell: Callable[[int, int, int], None] = lambda _done, _total, _pixels: None
 ) -> EvaluateReport:
-    """Score a model on labelled images as ``segment`` answers them: blended, whole, at native resolution.
+    """Score a model on labelled images as ``segment`` answers them: blended, whole, compared on their own pixels.
 
     Images of a folder are taken to have the model's pixels. Scenes are resampled to these where theirs differ, and
     scored on their own.
@@ -95,6 +95,7 @@ def evaluate_model(
     what = {
         "model": {"name": model.card.name, "sha256": model.card.tensors_sha256},
         "dataset": request.data.text,
+        "scenes": [str(scene) for pair in request.data.scenes for scene in pair.scenes],
     }
     report = EvaluateReport(what, tally.confusion, wanted, warnings=tuple(notes), also=ran)
     return tally.into(report)

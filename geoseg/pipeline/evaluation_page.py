@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import geoseg
+from geoseg.errors import first_of
 from geoseg.layers.publish import published
 from geoseg.report.page import Beside, Bullets, Figure, Numbers, Section, Swatches, Table, Text, page
 from geoseg.report.pictures import RIGHT, UNLABELLED, WRONG, class_picture, error_picture, side_by_side
@@ -32,11 +33,14 @@ def evaluation_page(report: EvaluateReport) -> str:
     """Return a report as one self-contained HTML page."""
     source = report.source
     if "model" in source:
-        title = f"{source['model']['name']} on {Path(source['dataset']).resolve().name}"
+        scenes = source["scenes"]
+        pictures = scenes or [source["dataset"]]
+        title = f"{source['model']['name']} on {first_of([Path(one).resolve().name for one in pictures], 3)}"
+        whose = f", labelled by {source['dataset']}" if scenes else ""
         lead = (
             f"Model {source['model']['name']}, weights {source['model']['sha256'][:12]}, on {len(report.images)} "
-            f"images of {source['dataset']} as geoseg segment answers them: whole, at native resolution, "
-            f"{report.also['blend']} windows, {report.also['precision']} on {report.also['device']}."
+            f"images of {first_of(pictures, 3)}{whose}, as geoseg segment answers them: whole, compared on their own "
+            f"pixels, {report.also['blend']} windows, {report.also['precision']} on {report.also['device']}."
         )
     else:
         title = "Evaluation of a map"

@@ -40,7 +40,7 @@ class ScoredData:
 
     @property
     def text(self) -> str:
-        """What it is called, for messages and reports."""
+        """What the labels are called, for messages and reports."""
         return str(self.dataset or ", ".join(dict.fromkeys(str(pair.labels) for pair in self.scenes)))
 
 
