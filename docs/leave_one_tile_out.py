@@ -32,8 +32,8 @@ from geoseg.labels.made_up import demo_images
 from geoseg.labels.material import Gathered, Material
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit_on
 from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.train import TrainRequest, train_on
 from geoseg.model.file import load_model, save_model
 from geoseg.model.network import doubling
 from geoseg.pipeline.answers import ModelRun
@@ -98,7 +98,7 @@ def learn(
     init: Path | None = None,
 ) -> None:
     """Train on images, from random weights or those of a model, and keep the last ones."""
-    request = FitRequest(
+    request = TrainRequest(
         Material(given.data),
         out,
         str(init) if init else None,
@@ -107,7 +107,7 @@ def learn(
         chips=ChipPlan(seed=given.seed, zoom=0.4, turn=0.25),
     )
     material = Gathered(LabelKey(DEFAULT_LEGEND, CHOICES), images, [], "", 1.0, ())
-    fit_on(request, material, load_model(init) if init else None, lambda _done, _total: None)
+    train_on(request, material, load_model(init) if init else None, lambda _done, _total: None)
 
 
 def temperature(file: Path, images: list[LabelledImage]) -> float:

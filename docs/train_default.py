@@ -35,8 +35,8 @@ from geoseg.labels.scene_labels import ClassField
 from geoseg.labels.scenes import ScenePair, read_scenes
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit_on
 from geoseg.learn.lesson import Recipe
+from geoseg.learn.train import TrainRequest, train_on
 from geoseg.model.file import load_model
 from geoseg.model.network import MAX_WIDTH, doubling
 from geoseg.scene.read_request import ReadRequest
@@ -79,7 +79,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     demo, banepa, naip, marked, told = given.shares
-    request = FitRequest(
+    request = TrainRequest(
         Material(given.data / "dubai", hold_out=tuple(given.hold_out)),
         given.out,
         given.init,
@@ -102,7 +102,7 @@ def main() -> None:
     model = load_model(given.init) if given.init else None
     teacher = load_model(given.teacher) if given.teacher else None
     material = everything(given.data, given.hold_out, given.demo_scenes, teacher)
-    fit_on(request, material, model, lambda _done, _total: None)
+    train_on(request, material, model, lambda _done, _total: None)
 
 
 def everything(data: Path, hold_out: list[str], demo_scenes: int, teacher: Model | None) -> Gathered:

@@ -10,8 +10,8 @@ import rasterio
 
 from geoseg.labels.material import Material
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest
 from geoseg.learn.lesson import Recipe
+from geoseg.learn.train import TrainRequest
 from geoseg.model.file import load_model
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -79,7 +79,7 @@ def a_request(dubai, out, *, steps=12, every=4, seed=1, **more):
     material = {"hold_out": hold_out, "how": more.pop("how", "auto" if hold_out else "none")}
     fields = {"material": Material(dubai, **material), "out": out, "widths": (4, 8), "device": "cpu"} | more
     recipe = Recipe(steps=steps, learning_rate=2e-2, warmup=3, check_every=every)
-    return FitRequest(**{"recipe": recipe, "chips": ChipPlan(size=32, batch=3, seed=seed), **fields})
+    return TrainRequest(**{"recipe": recipe, "chips": ChipPlan(size=32, batch=3, seed=seed), **fields})
 
 
 class Killed(BaseException):

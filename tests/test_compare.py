@@ -88,6 +88,7 @@ def test_the_report_holds_the_papers_tables_and_ours(comparison):
         assert f"{accuracy:g}" in html
     assert "2 epochs instead of 100, 6 patches an epoch instead of 500" in text
     assert html.count("data:image/png") == 3
+    assert html.count("min-width: ") > 3, "pictures scroll where texts in them would become too small"
     for title, heads, rows in tables(found):
         assert title
         assert all(len(row) == len(heads) for row in rows)

@@ -88,7 +88,7 @@ def test_a_reference_without_labels_is_refused(tmp_path, raster, empty):
         ("half.geojson", b'{"type": "FeatureCollection", "features": [', "damaged or not supported"),
         ("half.fgb", b"fgb\x03fgb\x00" + b"x" * 50, "damaged or not supported"),
         ("half.parquet", b"PAR1" + b"x" * 500, "damaged or not supported"),
-        ("labels.shp", b"\0\0\x27\x0a" + b"\0" * 100, "convert it with: ogr2ogr labels.gpkg"),
+        ("labels.shp", b"\0\0\x27\x0a" + b"\0" * 100, "write it as one with: ogr2ogr out.gpkg"),
     ],
 )
 @pytest.mark.parametrize("side", ["predicted", "reference"])

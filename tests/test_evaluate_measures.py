@@ -12,6 +12,7 @@ import shapely
 from affine import Affine
 from click.testing import CliRunner
 
+from geoseg.class_names import made_color
 from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, UsageError
 from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
@@ -20,8 +21,9 @@ from geoseg.pipeline.two_maps import MapsRequest, TwoMaps
 from geoseg.scores.boundary import Borders
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows
-from geoseg.vocabulary import DEFAULT_LEGEND, Window
+from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass, Window
 from tests.maps import NORTH_UP, ROTATED, UTM, blobs, polygons_of, write_layers, write_raster
+from tests.read_scenes import write
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +178,64 @@ def test_the_worst_place_is_looked_up_in_maps_and_scene(tmp_path, transform):
     assert (place.reference == labels[here]).all()
     assert (place.pixels == pixels[:, *here]).all()
     assert report.to_json()["worst"][0]["share"] == round(1200 / (300 * 250), 6)
+
+
+def test_a_picture_needs_no_colours_of_a_model(tmp_path, raster):
+    """One band is grey, a palette has its colours, of more bands the first three are taken."""
+    rng = np.random.default_rng(0)
+    bands = rng.integers(1, 256, (4, 60, 80)).astype(np.uint8)
+    table = {value: (value, 255 - value, 7, 255) for value in range(256)}
+    colors = np.array([table[value] for value in range(256)], np.uint8)[bands[0]].transpose(2, 0, 1)[:3]
+    predicted, expected = write_raster(tmp_path / "p.tif", noisy(blobs())), {}
+    for name, shown, more in (
+        ("grey", bands[:1], {}),
+        ("alpha", bands[:1], {"colors": ("gray", "alpha")}),
+        ("palette", bands[:1], {"table": table}),
+        ("four", bands, {"colors": ("undefined",) * 4}),
+    ):
+        pixels = np.stack([*shown, np.full((60, 80), 255, np.uint8)]) if name == "alpha" else shown
+        write(tmp_path / f"{name}.tif", pixels, transform=NORTH_UP, **more)
+        expected[name] = colors if name == "palette" else bands[:3] if name == "four" else np.stack([bands[0]] * 3)
+    for name, picture in expected.items():
+        wanted = {"places": 1, "report": tmp_path / f"{name}.html"}
+        (place,) = more_scores(predicted, raster, scene=tmp_path / f"{name}.tif", **wanted).places
+        np.testing.assert_array_equal(place.pixels, picture[:, *place.found.window.slices()])
+
+
+def test_a_scene_of_other_ground_or_of_none_is_refused_before_anything_is_read(tmp_path, raster, monkeypatch):
+    monkeypatch.setattr(TwoMaps, "strips", lambda *_: pytest.fail("maps were read"))
+    pixels = np.ones((3, 60, 80), np.uint8)
+    far = write(tmp_path / "far.tif", pixels, transform=NORTH_UP @ Affine.translation(0, 60), crs=UTM)
+    both = (
+        r"shares no ground with the maps \(it lies at 500000, 4999940.*they lie at 500000, 4999970, 500040, 5000000 in"
+    )
+    with pytest.raises(InputError, match=both):
+        more_scores(raster, raster, scene=far, places=1, report=tmp_path / "page.html")
+    bare = write(tmp_path / "bare.tif", pixels, transform=NORTH_UP, crs=None)
+    with pytest.raises(InputError, match=r"no CRS.* gdal_edit.py -a_srs EPSG:n FILE"):
+        more_scores(raster, raster, scene=bare, places=1, report=tmp_path / "page.html")
+
+
+def test_classes_have_the_colours_of_their_maps_and_background_comes_last(tmp_path):
+    own = Legend(
+        (
+            MapClass(1, "background", None, "#000000", "#111111"),
+            MapClass(2, "hut", "huts", "#123456", "#654321"),
+            MapClass(3, "road", "roads", "#010203", "#AABBCC"),
+        )
+    )
+    classes = blobs(classes=3)
+    mine = write_raster(tmp_path / "a.tif", classes, legend=own)
+    layers = polygons_of(classes, names={1: "background", 2: "Hut", 3: "roads"})
+    layers.to_file(tmp_path / "b.gpkg", engine="pyogrio")
+    for files in ((mine, mine), (tmp_path / "b.gpkg", mine), (mine, tmp_path / "b.gpkg")):
+        legend = more_scores(*files).confusion.legend
+        found = {entry.name: entry.style for entry in legend}
+        assert found == {"road": "#AABBCC", "hut": "#654321", "background": "#111111"}
+        assert list(found) == ["road", "hut", "background"]
+    nameless = write_raster(tmp_path / "c.tif", classes + 6, legend=None)
+    legend = more_scores(nameless, nameless).confusion.legend
+    assert {entry.name: entry.style for entry in legend} == {f"class_{i}": made_color(i) for i in (7, 8, 9)}
 
 
 def test_a_scene_without_a_report_and_a_page_of_another_kind_are_refused(raster):

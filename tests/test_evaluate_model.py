@@ -257,7 +257,7 @@ def test_scenes_are_scored_on_their_own_pixels_as_segment_answers_them(tmp_path,
     html = page.read_text("utf-8")
     assert html.count("data:image/png;base64,") > 1
     assert " on scenes</" in html
-    assert f"on 1 images of {tmp_path / 'scenes'}, labelled by {labels}," in html
+    assert f"on 1 image of {tmp_path / 'scenes'}, labelled by {labels}," in html
 
 
 def scored(tmp_path, model, shapes, names, *given):
@@ -335,3 +335,13 @@ def test_the_bundled_model_on_real_images(shared_data, tmp_path):
     report = evaluate_model(request(shared_data / "dubai", "default", only=only))
     assert report.confusion.pixel_accuracy > 0.75
     assert report.confusion.counts[:, -1].sum() == 0
+
+
+def test_data_without_a_label_has_no_score(tmp_path, tiny_model_path):
+    """Black masks, or such with a few values that nobody has named."""
+    for name, shape in (("images", (32, 40, 3)), ("masks", (32, 40))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}/a.png")
+    shown = CliRunner().invoke(geoseg, ["evaluate", "--model", str(tiny_model_path), str(tmp_path)])
+    assert shown.exit_code == 3
+    assert "not one pixel is labelled, so there is nothing to score; name what the masks hold" in shown.stderr

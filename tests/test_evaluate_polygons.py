@@ -140,6 +140,19 @@ def test_overlapping_labels_go_to_the_class_that_stands_on_top(tmp_path):
     assert report.confusion.counts.tolist() == [[16, 0, 0], [0, 84, 0]]
 
 
+@pytest.mark.parametrize("below", ["yard", "garden", "land", "vegetation"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_classes_that_overlap_smaller_polygons_lie_on_top_whatever_they_are_called(tmp_path, below, order):
+    """By their names alone a yard covered the houses on it, and any ground of the default legend did."""
+    whole = shapely.box(500_000, 4_999_990, 500_010, 5_000_000)
+    houses = [shapely.box(500_000 + x, 4_999_991, 500_002 + x, 4_999_993) for x in (1, 4, 7)]
+    road = shapely.box(500_000, 4_999_996, 500_010, 4_999_998)
+    names, shapes = [below, "house", "house", "house", "road"][::order], [whole, *houses, road][::order]
+    geopandas.GeoDataFrame({"class": names}, geometry=shapes, crs=UTM).to_file(tmp_path / "a.gpkg")
+    classes = scores(tmp_path / "a.gpkg", tmp_path / "a.gpkg").to_json()["classes"]
+    assert {name: one["support"] for name, one in classes.items()} == {below: 100 - 12 - 20, "house": 12, "road": 20}
+
+
 @pytest.mark.parametrize("name", ["ignore", "Not-Labelled", "No_Data", "void"])
 def test_what_polygons_call_unlabelled_does_not_count_whatever_lies_below(tmp_path, name):
     whole, some = (

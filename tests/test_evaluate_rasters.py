@@ -10,7 +10,7 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
 from geoseg.pipeline.two_maps import MapsRequest, TwoMaps
-from geoseg.scores.mapped import NOTHING, RasterMap
+from geoseg.scores.raster_map import NOTHING, RasterMap
 from geoseg.vocabulary import Legend, MapClass, Window
 from tests.maps import NORTH_UP, ROTATED, SOUTH_UP, UTM, blobs, perfect, polygons_of, scores, write_layers, write_raster
 

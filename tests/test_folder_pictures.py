@@ -15,8 +15,8 @@ from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.material import Material
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit
 from geoseg.learn.lesson import Recipe
+from geoseg.learn.train import TrainRequest, train_model
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -131,10 +131,10 @@ def test_what_is_missing_has_no_part_in_the_cards_statistics_and_is_the_mean(tmp
         write(tmp_path / f"city/masks/{name}.tif", classes(SHAPE)[None], **PLACE)
     material = Material(tmp_path / "city", how="none")
     recipe = Recipe(steps=1, shares={})
-    request = FitRequest(
+    request = TrainRequest(
         material, tmp_path / "m.safetensors", None, widths=(4, 8), recipe=recipe, chips=ChipPlan(32, 2)
     )
-    card = fit(request)
+    card = train_model(request)
     measured = np.maximum(noise(SHAPE), 1)[:, ~missing]
     np.testing.assert_allclose(card.mean, measured.mean(1), atol=1e-3)
     np.testing.assert_allclose(card.std, measured.std(1), atol=1e-3)

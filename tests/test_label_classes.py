@@ -111,7 +111,7 @@ def test_shapefiles_are_refused_as_maps_in_the_words_for_labels(tmp_path):
         paths = [str(tmp_path / one) if "." in one else one for one in given]
         shown = CliRunner().invoke(geoseg, ["evaluate", *paths, "--progress", "none"])
         assert shown.exit_code == 3
-        assert "convert it with: ogr2ogr a.gpkg" in shown.stderr
+        assert f"write it as one with: ogr2ogr out.gpkg {tmp_path / 'a.shp'}" in shown.stderr
 
 
 # ---- names

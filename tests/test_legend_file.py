@@ -22,9 +22,11 @@ def written(tmp_path, text, name="legend.csv"):
     [
         "value,name,color\n3,Buildings,#ff0000\n9,orchard,\n",
         "\ufeff3,Buildings,#FF0000\r\n9,orchard\r\n",
+        "3;Buildings;#FF0000\r\n9;orchard\r\n",
+        "3\tBuildings\t#FF0000\n9\torchard\n",
         json.dumps([{"value": 3, "name": "Buildings", "color": "#ff0000"}, {"value": 9, "name": "orchard"}]),
     ],
-    ids=["csv", "csv of a spreadsheet", "json"],
+    ids=["csv", "csv of a spreadsheet", "csv where commas are decimal", "tabs", "json"],
 )
 def test_lines_and_json_name_values(tmp_path, text):
     found = read_legend_file(written(tmp_path, text), [3, 7])

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from geoseg.errors import UsageError
-from geoseg.learn import losses
-from geoseg.learn.losses import focal, loss_named, soft_iou
+from geoseg.learn.losses import loss_named
 
 IGNORED = -100
 
@@ -22,7 +21,7 @@ def choices(target, classes):
 
 
 def cross_entropy(scores, target, weight):
-    return losses.cross_entropy(scores, choices(target, scores.shape[1]), weight)
+    return loss_named("ce")(scores, choices(target, scores.shape[1]), weight)
 
 
 def ce_iou(scores, target, weight):
@@ -30,7 +29,7 @@ def ce_iou(scores, target, weight):
 
 
 def iou_loss(scores, target):
-    return soft_iou(scores, choices(target, scores.shape[1]))
+    return loss_named("iou")(scores, choices(target, scores.shape[1]), torch.ones(scores.shape[1]))
 
 
 def softmax(scores):
@@ -141,7 +140,6 @@ def test_the_focal_loss_is_equation_two(gamma):
     alpha = weight[target]
     expected = (-alpha * (1 - share) ** gamma * np.log(share)).sum() / alpha.sum()
     given = torch.tensor(scores), choices(torch.tensor(target), 3), torch.tensor(weight)
-    assert float(focal(*given, gamma=gamma)) == pytest.approx(expected, rel=1e-9)
     assert float(loss_named("focal", gamma)(*given)) == pytest.approx(expected, rel=1e-9)
 
 
@@ -149,9 +147,9 @@ def test_focal_by_hand_and_its_gradient_where_all_is_right():
     """One pixel, ŷ = 3/4, γ = 2: (1/4)² · log(4/3)."""
     scores = torch.tensor([math.log(3.0), 0.0], dtype=torch.double).view(1, 2, 1, 1)
     target = choices(torch.tensor([[[0]]]), 2)
-    assert float(focal(scores, target, torch.ones(2).double())) == pytest.approx(math.log(4 / 3) / 16)
+    assert float(loss_named("focal")(scores, target, torch.ones(2).double())) == pytest.approx(math.log(4 / 3) / 16)
     sure = torch.tensor([200.0, 0.0]).view(1, 2, 1, 1).requires_grad_()
-    focal(sure, target, torch.ones(2), gamma=0.5).backward()
+    loss_named("focal", 0.5)(sure, target, torch.ones(2)).backward()
     assert torch.isfinite(sure.grad).all()
 
 
@@ -162,11 +160,11 @@ def test_a_partial_label_is_right_when_any_of_its_classes_is_likely():
     weight = torch.tensor([9.0, 1.0, 2.0, 3.0], dtype=torch.double)
     both = torch.cat([scores, scores], 3)
     told = torch.cat([allowed, choices(torch.tensor([[[0]]]), 4)], 3)
-    assert float(losses.cross_entropy(scores, allowed, weight)) == pytest.approx(math.log(2))
-    assert float(losses.cross_entropy(both, told, weight)) == pytest.approx((2 + 9) / (2 + 9) * math.log(2))
+    assert float(loss_named("ce")(scores, allowed, weight)) == pytest.approx(math.log(2))
+    assert float(loss_named("ce")(both, told, weight)) == pytest.approx((2 + 9) / (2 + 9) * math.log(2))
     # Class 0 is known to be absent from the first pixel and to be the second's; of the others nothing is known there
     # but that they are not the second's, so only class 0 occurs: overlap 1/2, union (1/2 + 1/2) + 1 - 1/2.
-    assert float(soft_iou(both, told)) == pytest.approx(1 - (1 / 2) / (3 / 2))
+    assert float(loss_named("iou")(both, told, weight)) == pytest.approx(1 - (1 / 2) / (3 / 2))
 
 
 def test_sums_and_unknown_losses():

@@ -225,11 +225,11 @@ def test_a_folder_of_georeferenced_images_says_its_ground_pixel(tmp_path):
     assert gathered(Material(tmp_path, how="none"), None, print).resolution_m == pytest.approx(0.5, rel=2e-3)
     told = []
     gathered(Material(tmp_path, how="none"), load_card("default"), told.append)
-    assert told == [f"{tmp_path}: its images have pixels of 0.5 m, those of the model to begin with 1 m"]
+    assert told[0] == f"{tmp_path}: its images have pixels of 0.5 m, those of the model to begin with 1 m"
     write(tmp_path / "other/images/a.png", noise((8, 8)), "PNG")
     write(tmp_path / "other/masks/a.png", classes((8, 8))[None], "PNG")
     gathered(Material(tmp_path / "other", resolution_m=0.3, how="none"), load_card("default"), told.append)
-    assert told[1:] == [f"{tmp_path}/other: its images have pixels of 0.3 m, those of the model to begin with 1 m"]
+    assert f"{tmp_path}/other: its images have pixels of 0.3 m, those of the model to begin with 1 m" in told
     with pytest.raises(UsageError, match="learned from as they are"):
         gathered(Material(tmp_path, resolution_m=1.0, how="none"), None, print)
     put("c", 0.3)

@@ -75,7 +75,7 @@ def test_a_message_is_silenced_by_q(ran, verb):
 
 def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
     """The verb hands its flags on as they were given; training itself is tested elsewhere."""
-    from geoseg.learn import fit as learning
+    from geoseg.learn import train as learning
 
     asked = []
 
@@ -86,7 +86,7 @@ def test_train_tells_progress_and_prints_the_result(ran, monkeypatch, tmp_path):
         tell(2, 2)
         return types.SimpleNamespace(scores=[{"split": "held-out", "pixel_accuracy": 0.5, "mean_iou": 0.25}])
 
-    monkeypatch.setattr(learning, "fit", fitted)
+    monkeypatch.setattr(learning, "train_model", fitted)
     out = tmp_path / "m.safetensors"
     given = [
         "--out",

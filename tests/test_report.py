@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geoseg.report.page import Beside, Bullets, Figure, Numbers, Section, Swatches, Table, Text, page
-from geoseg.report.pictures import RIGHT, WRONG, class_picture, error_picture, side_by_side
+from geoseg.report.pictures import RIGHT, WRONG, class_picture, error_picture, picture_key, side_by_side, stacked
 from geoseg.report.plots import lines, reliability
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -119,7 +119,7 @@ def test_classes_have_the_colours_of_their_style():
     assert bytes(picture[0, 1]).hex().upper() == "B0413E"
 
 
-def test_errors_are_red_where_there_is_a_label():
+def test_errors_are_shown_where_there_is_a_label():
     predicted, reference = np.array([[1, 2, 1, 0]], np.uint8), np.array([[1, 1, 0, 1]], np.uint8)
     found = [f"#{bytes(pixel).hex().upper()}" for pixel in error_picture(predicted, reference)[0]]
     assert found == [RIGHT, WRONG, "#FFFFFF", WRONG]
@@ -129,7 +129,57 @@ def test_errors_are_red_where_there_is_a_label():
 def test_panels_stand_side_by_side_in_whole_pixels(shape, wide):
     left, right = np.zeros((*shape, 3), np.uint8), np.full((*shape, 3), 200, np.uint8)
     picture = opened(side_by_side({"left": left, "right": right}, height_px=128))
-    assert picture.shape == (128 + 30, 2 * wide + 24, 3)
+    second = 16 + max(80, wide)  # there is room for the titles of narrow ones
+    assert picture.shape == (128 + 30, second + max(80, wide) + 8, 3)
     assert (picture[22 + 1 : 22 + 127, 8 + 1 : 8 + wide - 1] == 0).all()
-    assert (picture[22 + 1 : 22 + 127, 16 + wide + 1 : 16 + 2 * wide - 1] == 200).all()
+    assert (picture[22 + 1 : 22 + 127, second + 1 : second + wide - 1] == 200).all()
     assert (picture[:, :7] == 255).all()
+
+
+def test_stacked_pictures_do_not_touch():
+    found = stacked([np.zeros((4, 6, 3), np.uint8), np.full((2, 3, 3), 9, np.uint8)])
+    assert found.shape == (4 + 8 + 2, 6, 3)
+    assert (found[:4] == 0).all()
+    assert (found[12:, :3] == 9).all()
+    assert (found[4:12] == 255).all()
+    assert (found[12:, 3:] == 255).all()
+
+
+_SIGHT = {
+    "all colours": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+"""What is left of linear red, green and blue: Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009."""
+
+
+@pytest.mark.parametrize("sight", _SIGHT)
+def test_wrong_pixels_are_like_no_class_for_anyone(sight):
+    names, colors = zip(*picture_key(DEFAULT_LEGEND), strict=True)
+    assert names[-3:] == ("right", "wrong", "unlabelled or nodata")
+    channels = np.array([list(bytes.fromhex(color[1:])) for color in colors]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(_SIGHT[sight]).T, 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(seen @ to_xyz.T / (0.9505, 1, 1.089)).T
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+    apart = np.delete(np.linalg.norm(lab - lab[-2], axis=1), len(lab) - 2)
+    assert apart.min() > 30, names[int(apart.argmin())]
+
+
+def test_captions_are_as_wide_as_the_screen_and_pictures_no_smaller_than_can_be_read():
+    assert read(Table(["a"], [["1"]], "long words").html()).tags[:3] == ["div", "p", "div"]
+    own, narrow = Figure(PNG, "a").html(), Figure(PNG, "a", 100).html()
+    assert 'width="1050" style="min-width: 840px"' in own
+    assert 'width="100" style="min-width: 80px"' in narrow
+    assert own.index('class="wide"') < own.index("<img") < own.index("</div>") < own.index("<figcaption")
+
+
+def test_the_legend_of_a_reliability_diagram_lies_on_no_bar():
+    picture = opened(reliability([0.1, 0.5, 0.9], [1.0, 1.0, 1.0], [0.3, 0.3, 0.4]))
+    blue = (picture[:, :, 2].astype(int) - picture[:, :, 0] > 30).sum(1) > picture.shape[1] / 3
+    words = (picture[:, picture.shape[1] // 7 : picture.shape[1] // 2] < 60).all(2).sum(1) > 3
+    first = int(blue.argmax())
+    assert words[:first].sum() > 20
+    assert not words[first + 10 : first + 100].any()

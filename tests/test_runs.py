@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from geoseg.errors import OutputError, UsageError
 from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
 from geoseg.learn import checkpoint, journal, scoring
-from geoseg.learn import train as training
+from geoseg.learn import loop as training
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.folder import run_folder
 from geoseg.learn.journal import note, noted
 from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.loop import Run, train
+from geoseg.learn.run_page import RunPage, samples
 from geoseg.learn.scoring import iter_scores
-from geoseg.learn.train import Run, train
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -186,3 +189,51 @@ def test_pixels_of_several_classes_count_for_each_in_parts():
     labels = np.array([[1, 200, 200, 0]], np.uint8)
     image = LabelledImage("a", "g", np.zeros((3, 1, 4), np.uint8), labels)
     np.testing.assert_allclose(class_shares([image], key), [1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((60, 700), [(60, 256)] * 3),
+        ((700, 60), [(256, 60)] * 3),
+        ((30, 40), [(30, 40)]),
+        ((1000, 900), [(256, 256)] * 4),
+    ],
+)
+def test_samples_are_of_ground_that_is_there(size, expected):
+    image = an_image(size=size)
+    found = samples([image])
+    assert [part.labels.shape for part in found] == expected
+    for part in found:
+        row, col = map(int, part.name.removeprefix("a (").removesuffix(")").split(","))
+        np.testing.assert_array_equal(part.pixels, image.pixels[:, row : row + 256, col : col + 256])
+
+
+def test_samples_are_spread_over_images_and_their_ground():
+    images = [an_image(str(i), size=(1024, 1024), seed=i) for i in range(2)]
+    images.append(replace(an_image("bare"), labels=np.zeros((40, 50), np.uint8)))
+    found = samples(images)
+    assert [part.name[0] for part in found] == ["0", "0", "1", "1"]
+    for one, other in (found[:2], found[2:]):
+        ends = [[int(n) for n in part.name[3:-1].split(",")] for part in (one, other)]
+        assert np.hypot(*np.subtract(*ends)) > 512
+    assert [part.name for part in samples(images)] == [part.name for part in found]
+
+
+def test_the_page_shows_nothing_where_there_is_no_image(tmp_path):
+    image = an_image(size=(100, 120))
+    missing = np.zeros((100, 120), bool)
+    missing[:, 60:] = True
+    image.labels[missing] = 0
+    spec, lesson = NetworkSpec(3, 5, (4, 8)), a_lesson([an_image()], [replace(image, missing=missing)])
+    note(tmp_path / "history.jsonl", {"step": 2, "loss": 1.0, "pixel_accuracy": 0.5, "mean_iou": 0.25})
+    RunPage(tmp_path, "t", spec, lesson, "cpu").update(2, UNet(spec).state_dict())
+    picture = np.asarray(Image.open(tmp_path / "samples.png").convert("RGB"))
+    for panel in range(4):
+        left = 8 + panel * 128
+        assert (picture[24:120, left + 62 : left + 118] == 255).all()
+        assert (picture[24:120, left + 2 : left + 58] < 255).any(axis=2).all()
+    text = (tmp_path / "index.html").read_text("utf-8")
+    for words in ("scores on 1 image held out", "mean IoU", ">right<", ">wrong<", ">unlabelled or nodata<"):
+        assert words in text
+    assert "mean iou" not in text

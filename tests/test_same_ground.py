@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.material import Material, gathered
-from geoseg.labels.mosaic import clusters
+from geoseg.labels.mosaic import clusters, share_ground
 from geoseg.labels.same_ground import SLIVER, ends, overlap, unseen
 from geoseg.labels.scenes import ScenePair
 from geoseg.labels.split import split
@@ -160,7 +160,7 @@ def test_a_map_of_a_continent_overlaps_a_tile_in_it():
     metres = pyproj.CRS("EPSG:32634").to_wkt()
     tile = replace(lying("t", 0, 0, (50, 50)), grid=Grid(metres, Affine(10, 0, 243738, 0, -10, 5_500_000), 50, 50))
     for pair in ([large, tile], [tile, large]):
-        assert len(clusters(pair, same_pixels=False)) == 1
+        assert len(clusters(pair, share_ground)) == 1
     (hidden,) = unseen([tile], [large])
     assert not hidden.labels.any()
 

@@ -12,11 +12,14 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
+from geoseg.demo.write import write_demo
 from geoseg.errors import InputError, ModelError, UsageError
+from geoseg.labels.classes import taught
 from geoseg.labels.labelled import LabelKey
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.scene_labels import ClassField
-from geoseg.labels.scenes import ScenePair, paired
+from geoseg.labels.scenes import ScenePair, paired, read_scenes
+from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 from tests.labelled_ground import HOUSES, ORIGIN, UTM, classes, noise, square, write, write_scene
 
@@ -250,3 +253,21 @@ def test_flags_that_contradict_one_another(tmp_path):
         Material(tmp_path, hold_out=("a",), how="patch")
     with pytest.raises(UsageError, match="--legend"):
         Material(scenes=(ScenePair((tmp_path,), tmp_path),), legend_file=tmp_path)
+
+
+def test_what_geoseg_wrote_beside_a_scene_is_no_scene(tmp_path):
+    """A folder that ``geoseg demo`` wrote holds the true classes, too."""
+    write_demo(tmp_path / "demo", 128, 3)
+    pairs = [ScenePair((tmp_path / "demo",), tmp_path / "demo/reference.gpkg")]
+    (only,) = read_scenes(pairs, ReadRequest(), ClassField(), print)
+    assert only.path.name == "scene.tif"
+
+
+def test_values_of_a_tag_are_hardly_a_class(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    frame = geopandas.GeoDataFrame({"building": ["yes", "house"]}, geometry=HOUSES[:2], crs=UTM)
+    frame.to_file(tmp_path / "osm.geojson")
+    told = []
+    placed = read_scenes([ScenePair((scene,), tmp_path / "osm.geojson")], ReadRequest(), ClassField("building"), print)
+    taught(placed, None, "background", note=told.append)
+    assert any("have the class 'yes', as fields of OpenStreetMap" in sentence for sentence in told)

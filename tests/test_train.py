@@ -14,13 +14,13 @@ from geoseg.inference.runtime import build_network
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
 from geoseg.learn import ahead
-from geoseg.learn import train as train_module
+from geoseg.learn import loop as train_module
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import fit
 from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.loop import Run, train
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.scoring import score_images
-from geoseg.learn.train import Run, train
+from geoseg.learn.train import train_model
 from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
 from geoseg.scores.confusion import Confusion
@@ -92,7 +92,7 @@ def test_a_damaged_image_names_itself(tmp_path):
 def test_a_model_file_and_its_card(dubai, tmp_path):
     out = tmp_path / "mine.safetensors"
     told = []
-    card = fit(a_request(dubai, out), tell=lambda done, total: told.append((done, total)))
+    card = train_model(a_request(dubai, out), tell=lambda done, total: told.append((done, total)))
     assert told == [(step, 12) for step in range(1, 13)]
     model = load_model(out)
     assert model.card == card
@@ -123,7 +123,7 @@ def test_a_model_file_and_its_card(dubai, tmp_path):
 def test_the_same_seed_gives_the_same_model_and_another_one_does_not(dubai, tmp_path):
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        fit(a_request(dubai, tmp_path / f"{name}.safetensors", seed=seed))
+        train_model(a_request(dubai, tmp_path / f"{name}.safetensors", seed=seed))
         weights.append(load_model(tmp_path / f"{name}.safetensors").weights["head.weight"])
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.abs(weights[0] - weights[2]).max() > 1e-3
@@ -133,12 +133,12 @@ def test_an_existing_model_is_not_replaced_unless_asked(dubai, tmp_path):
     out = tmp_path / "mine.safetensors"
     out.write_bytes(b"precious")
     with pytest.raises(OutputError, match="--overwrite"):
-        fit(a_request(dubai, out), tell=killed_at(1))
+        train_model(a_request(dubai, out), tell=killed_at(1))
     assert out.read_bytes() == b"precious"
     with pytest.raises(Killed):
-        fit(a_request(dubai, out, overwrite=True), tell=killed_at(5))
+        train_model(a_request(dubai, out, overwrite=True), tell=killed_at(5))
     assert out.read_bytes() == b"precious", "an unfinished run must not touch the earlier model"
-    fit(a_request(dubai, out, overwrite=True))
+    train_model(a_request(dubai, out, overwrite=True))
     load_model(out)
 
 
@@ -158,7 +158,7 @@ def test_held_out_images_never_reach_a_chip(dubai, tmp_path, monkeypatch, hold_o
         return real(sampler, plan, step)
 
     monkeypatch.setattr(ahead, "cut_batch", watched)
-    fit(a_request(dubai, tmp_path / "m.safetensors", steps=2, hold_out=hold_out))
+    train_model(a_request(dubai, tmp_path / "m.safetensors", steps=2, hold_out=hold_out))
     assert seen
     assert all(names == learned for names in seen)
 
@@ -169,7 +169,10 @@ def test_what_is_held_out_changes_nothing_that_is_learned(dubai, tmp_path, monke
     for tile, part in itertools.product((1, 2, 3), (1, 2)):
         labels = some_labels(10 * tile + part)
         write_tile(spoilt, tile, part, labels if tile < 3 else labels[::-1].copy(), palette=tile == 2, seed=tile)
-    cards = [fit(a_request(folder, tmp_path / f"{i}.safetensors", steps=4)) for i, folder in enumerate((dubai, spoilt))]
+    cards = [
+        train_model(a_request(folder, tmp_path / f"{i}.safetensors", steps=4))
+        for i, folder in enumerate((dubai, spoilt))
+    ]
     assert (cards[0].mean, cards[0].std, cards[0].domain) == (cards[1].mean, cards[1].std, cards[1].domain)
     last = [torch.load(tmp_path / f"{i}.safetensors.run/last.pt", weights_only=True)["averaged"] for i in (0, 1)]
     for name, tensor in last[0].items():
@@ -179,9 +182,9 @@ def test_what_is_held_out_changes_nothing_that_is_learned(dubai, tmp_path, monke
 def test_groups_that_do_not_exist_and_groups_that_are_all(dubai, tmp_path):
     out = tmp_path / "m.safetensors"
     with pytest.raises(UsageError, match=r"'Tile 9' is not a tile.*Tile 1, Tile 2, Tile 3"):
-        fit(a_request(dubai, out, hold_out=("Tile 9",)))
+        train_model(a_request(dubai, out, hold_out=("Tile 9",)))
     with pytest.raises(UsageError, match="nothing is left to train on"):
-        fit(a_request(dubai, out, hold_out=("Tile 1", "Tile 2", "Tile 3")))
+        train_model(a_request(dubai, out, hold_out=("Tile 1", "Tile 2", "Tile 3")))
     assert list(tmp_path.iterdir()) == [], "refused before anything is written"
 
 
@@ -189,14 +192,14 @@ def test_groups_that_do_not_exist_and_groups_that_are_all(dubai, tmp_path):
 def test_a_data_set_without_a_single_label_is_refused_for_that(tmp_path):
     write_tile(tmp_path / "blank", 1, 1, np.zeros((40, 40), np.uint8))
     with pytest.raises((InputError, UsageError)) as refused:
-        fit(a_request(tmp_path / "blank", tmp_path / "m.safetensors", hold_out=()))
+        train_model(a_request(tmp_path / "blank", tmp_path / "m.safetensors", hold_out=()))
     assert "learning-rate" not in str(refused.value)
 
 
 def test_init_keeps_network_and_normalization(dubai, tmp_path, make_model):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    begin = fit(a_request(dubai, first, hold_out=("Tile 1",), widths=(4, 6, 8)))
-    card = fit(a_request(dubai, second, init=str(first), widths=(4, 8), steps=1))
+    begin = train_model(a_request(dubai, first, hold_out=("Tile 1",), widths=(4, 6, 8)))
+    card = train_model(a_request(dubai, second, init=str(first), widths=(4, 8), steps=1))
     assert (card.network, card.mean, card.std) == (begin.network, begin.mean, begin.std)
     assert card.network.widths == (4, 6, 8)
     assert card.training["init"] == str(first)
@@ -212,11 +215,11 @@ def test_init_of_another_legend_gets_a_head_of_its_own_and_a_missing_file_is_ref
 
     path = tmp_path / "other.safetensors"
     save_model(path, other.card, other.weights)
-    card = fit(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
+    card = train_model(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
     assert card.legend == DEFAULT_LEGEND
     assert card.network == NetworkSpec(3, 5, (4, 8))
     with pytest.raises(ModelError, match="no such model file"):
-        fit(a_request(dubai, tmp_path / "n.safetensors", init=str(tmp_path / "none.safetensors")))
+        train_model(a_request(dubai, tmp_path / "n.safetensors", init=str(tmp_path / "none.safetensors")))
 
 
 @pytest.mark.parametrize(("bands", "value_range"), [(4, (0, 255)), (3, (0.0, 1.0))])
@@ -227,14 +230,14 @@ def test_init_of_other_bands_or_values_is_refused(dubai, tmp_path, make_model, b
     path = tmp_path / "other.safetensors"
     save_model(path, other.card, other.weights)
     with pytest.raises((UsageError, ModelError)):
-        fit(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
+        train_model(a_request(dubai, tmp_path / "m.safetensors", init=str(path), steps=1))
 
 
 def test_it_learns_what_is_easy(dubai, tmp_path):
     """Plain colours: far better than chance after few steps, on a tile never trained on, in the file."""
     out = tmp_path / "m.safetensors"
     recipe = Recipe(steps=80, learning_rate=1e-2, warmup=10, check_every=80)
-    card = fit(a_request(dubai, out, recipe=recipe, widths=(8, 8), chips=ChipPlan(size=32, batch=6, color=0.3)))
+    card = train_model(a_request(dubai, out, recipe=recipe, widths=(8, 8), chips=ChipPlan(size=32, batch=6, color=0.3)))
     (score,) = card.scores
     held_out = [image for image in read_folder(dubai) if image.group == "Tile 3"]
     assert class_shares(held_out, LabelKey(DEFAULT_LEGEND)).max() < 0.5, "one class alone would already do well"
@@ -278,7 +281,7 @@ def test_the_best_average_on_held_out_images_is_kept_and_not_the_last(dubai, tmp
 
 def test_without_held_out_images_the_last_average_is_kept_and_no_score_is_claimed(dubai, tmp_path):
     out = tmp_path / "m.safetensors"
-    card = fit(a_request(dubai, out, hold_out=()))
+    card = train_model(a_request(dubai, out, hold_out=()))
     assert card.scores == []
     averaged = torch.load(f"{out}.run/last.pt", weights_only=True)["averaged"]
     np.testing.assert_array_equal(load_model(out).weights["head.weight"], averaged["head.weight"].numpy())
@@ -303,15 +306,15 @@ def test_scoring_counts_every_labelled_pixel_of_any_size(make_model):
 def test_a_loss_that_runs_away_is_told(dubai, tmp_path):
     recipe = Recipe(steps=30, learning_rate=1e30, warmup=1, check_every=30)
     with pytest.raises(InputError, match="--learning-rate"):
-        fit(a_request(dubai, tmp_path / "m.safetensors", recipe=recipe))
+        train_model(a_request(dubai, tmp_path / "m.safetensors", recipe=recipe))
 
 
 def test_the_pace_rises_then_falls_to_one_per_cent():
     recipe = Recipe(steps=100, warmup=10)
-    pace = [train_module._pace(step, recipe) for step in range(100)]
+    pace = [train_module._share_of_peak(step, recipe) for step in range(100)]
     assert pace[0] == pytest.approx(0.1)
     assert max(pace) == pytest.approx(1, abs=1e-3)
     assert all(a < b for a, b in itertools.pairwise(pace[:10]))
     assert all(a > b for a, b in itertools.pairwise(pace[10:]))
     assert 0.01 <= pace[-1] < 0.02
-    assert train_module._pace(0, Recipe(steps=5, warmup=0)) <= 1
+    assert train_module._share_of_peak(0, Recipe(steps=5, warmup=0)) <= 1

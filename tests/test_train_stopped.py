@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from geoseg.errors import InputError, UsageError
-from geoseg.learn.fit import fit
+from geoseg.learn.train import train_model
 from geoseg.model.file import load_model
 from tests.small_city import (
     Killed,
@@ -37,12 +37,12 @@ def dubai(tmp_path_factory):
 @pytest.mark.parametrize("at", [5, 8, 9])
 def test_a_killed_run_goes_on_where_it_was(dubai, tmp_path, at):
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    fit(a_request(dubai, straight))
+    train_model(a_request(dubai, straight))
     with pytest.raises(Killed):
-        fit(a_request(dubai, broken), tell=killed_at(at))
+        train_model(a_request(dubai, broken), tell=killed_at(at))
     assert not broken.exists()
     told = []
-    fit(a_request(dubai, broken), tell=lambda done, _total: told.append(done))
+    train_model(a_request(dubai, broken), tell=lambda done, _total: told.append(done))
     assert told[0] == (at - 1) // 4 * 4 + 1, "it began from the last checkpoint and not anew"
     assert_same(straight, broken)
 
@@ -50,11 +50,11 @@ def test_a_killed_run_goes_on_where_it_was(dubai, tmp_path, at):
 def test_the_best_so_far_is_a_model_of_its_own_while_the_run_goes_on(dubai, tmp_path):
     out = tmp_path / "m.safetensors"
     with pytest.raises(Killed):
-        fit(a_request(dubai, out), tell=killed_at(9))
+        train_model(a_request(dubai, out), tell=killed_at(9))
     begun = load_model(f"{out}.run/best.safetensors")
     assert begun.card.name == "m"
     assert begun.card.scores == []
-    fit(a_request(dubai, out))
+    train_model(a_request(dubai, out))
     ended, best = load_model(out), load_model(f"{out}.run/best.safetensors")
     for name, tensor in ended.weights.items():
         np.testing.assert_array_equal(tensor, best.weights[name])
@@ -62,10 +62,10 @@ def test_the_best_so_far_is_a_model_of_its_own_while_the_run_goes_on(dubai, tmp_
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(dubai, tmp_path):
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    fit(a_request(dubai, straight))
+    train_model(a_request(dubai, straight))
     with pytest.raises(Killed):
-        fit(a_request(dubai, broken), tell=killed_at(2))
-    fit(a_request(dubai, broken))
+        train_model(a_request(dubai, broken), tell=killed_at(2))
+    train_model(a_request(dubai, broken))
     assert_same(straight, broken)
 
 
@@ -75,15 +75,15 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.fit import FitRequest, fit
+from geoseg.learn.train import TrainRequest, train_model
 from geoseg.labels.material import Material
 from geoseg.learn.lesson import Recipe
-request = FitRequest(
+request = TrainRequest(
     Material(Path(sys.argv[1]), hold_out=("Tile 3",)), Path(sys.argv[2]), widths=(4, 8), device="cpu",
     recipe=Recipe(steps=24, learning_rate=2e-2, warmup=3, check_every=4),
     chips=ChipPlan(size=32, batch=3, seed=1),
 )
-fit(request, tell=lambda done, _: print(done, flush=True))
+train_model(request, tell=lambda done, _: print(done, flush=True))
 """
 
 
@@ -108,10 +108,10 @@ def test_kill_nine_at_any_moment_loses_nothing(dubai, tmp_path):
         reached = torch.load(f"{out}.run/last.pt", weights_only=True)["step"]
         assert reached >= (least - 1) // 4 * 4, "a checkpoint is missing or half-written"
     told = []
-    fit(a_request(dubai, out, steps=24), tell=lambda done, _total: told.append(done))
+    train_model(a_request(dubai, out, steps=24), tell=lambda done, _total: told.append(done))
     assert told[0] == reached + 1
     straight = tmp_path / "straight.safetensors"
-    fit(a_request(dubai, straight, steps=24))
+    train_model(a_request(dubai, straight, steps=24))
     ends = [torch.load(f"{path}.run/last.pt", weights_only=True)["averaged"] for path in (out, straight)]
     for name, tensor in ends[1].items():  # one thread or two add up in another order
         np.testing.assert_allclose(ends[0][name], tensor, atol=1e-3)
@@ -121,7 +121,7 @@ def test_kill_nine_at_any_moment_loses_nothing(dubai, tmp_path):
 def stopped(dubai, tmp_path):
     out = tmp_path / "m.safetensors"
     with pytest.raises(Killed):
-        fit(a_request(dubai, out), tell=killed_at(6))
+        train_model(a_request(dubai, out), tell=killed_at(6))
     return out
 
 
@@ -130,29 +130,29 @@ def stopped(dubai, tmp_path):
 )
 def test_other_settings_are_not_mixed_into_an_existing_run(dubai, stopped, other):
     with pytest.raises(UsageError, match="--restart") as refused:
-        fit(a_request(dubai, stopped, **other))
+        train_model(a_request(dubai, stopped, **other))
     assert "last.pt" in str(refused.value)
     told = []
-    fit(a_request(dubai, stopped, restart=True, **other), tell=lambda done, _total: told.append(done))
+    train_model(a_request(dubai, stopped, restart=True, **other), tell=lambda done, _total: told.append(done))
     assert told[0] == 1
 
 
 def test_another_start_is_not_mixed_into_an_existing_run(dubai, stopped, tmp_path):
     begin = tmp_path / "begin.safetensors"
-    fit(a_request(dubai, begin, steps=1))
+    train_model(a_request(dubai, begin, steps=1))
     with pytest.raises(UsageError, match="--restart"):
-        fit(a_request(dubai, stopped, init=str(begin)))
+        train_model(a_request(dubai, stopped, init=str(begin)))
 
 
 def test_changed_labels_are_not_answered_with_the_old_model(tmp_path):
     folder, out = tmp_path / "city", tmp_path / "m.safetensors"
     for tile in (1, 3):
         write_tile(folder, tile, 1, some_labels(tile))
-    fit(a_request(folder, out, steps=2))
+    train_model(a_request(folder, out, steps=2))
     before = load_model(out).card.tensors_sha256
     write_tile(folder, 1, 1, some_labels(99))
     try:
-        fit(a_request(folder, out, steps=2, overwrite=True))
+        train_model(a_request(folder, out, steps=2, overwrite=True))
     except UsageError:
         return  # refusing is as good as training again
     assert load_model(out).card.tensors_sha256 != before
@@ -160,7 +160,7 @@ def test_changed_labels_are_not_answered_with_the_old_model(tmp_path):
 
 def test_restart_discards_the_earlier_run(dubai, stopped):
     told = []
-    fit(a_request(dubai, stopped, restart=True), tell=lambda done, _total: told.append(done))
+    train_model(a_request(dubai, stopped, restart=True), tell=lambda done, _total: told.append(done))
     assert told == list(range(1, 13))
     history = [json.loads(line) for line in Path(f"{stopped}.run/history.jsonl").read_text().splitlines()]
     assert [record["step"] for record in history] == [4, 8, 12]
@@ -170,7 +170,7 @@ def test_a_damaged_checkpoint_is_told(dubai, stopped):
     checkpoint = Path(f"{stopped}.run/last.pt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(InputError) as refused:
-        fit(a_request(dubai, stopped))
+        train_model(a_request(dubai, stopped))
     assert str(refused.value).startswith(f"{checkpoint}: ")
 
 
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_something_else_is_told(dubai, stopped, state):
     checkpoint = Path(f"{stopped}.run/last.pt")
     torch.save(state, checkpoint)
     with pytest.raises(InputError) as refused:
-        fit(a_request(dubai, stopped))
+        train_model(a_request(dubai, stopped))
     assert str(refused.value).startswith(f"{checkpoint}: ")
 
 
@@ -190,7 +190,7 @@ def test_images_of_one_colour_are_no_reason_to_fail(tmp_path):
     write_tile(tmp_path / "flat", 1, 1, labels)
     flat = np.full((3, *labels.shape), 128, np.uint8)
     write_picture(tmp_path / "flat/Tile 1/images/image_part_001.jpg", flat, "JPEG", quality=100)
-    fit(a_request(tmp_path / "flat", tmp_path / "m.safetensors", hold_out=(), steps=2))
+    train_model(a_request(tmp_path / "flat", tmp_path / "m.safetensors", hold_out=(), steps=2))
 
 
 def test_a_checkpoint_that_is_code_does_not_run(dubai, stopped, tmp_path):
@@ -202,5 +202,5 @@ def test_a_checkpoint_that_is_code_does_not_run(dubai, stopped, tmp_path):
 
     torch.save({"settings": Evil()}, f"{stopped}.run/last.pt")
     with pytest.raises(InputError):
-        fit(a_request(dubai, stopped))
+        train_model(a_request(dubai, stopped))
     assert not trace.exists()

@@ -105,8 +105,8 @@ _ABOUT_MODELS = ("labels", *_OF_SCENES, "only", "legend", "device", "precision",
 def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any) -> None:
     """Compare the map PREDICTED with REFERENCE, or score a model on labelled images.
 
-    A map is a class raster or a vector file (.gpkg, .geojson, .fgb, .parquet), of any CRS. Classes that only
-    one of them has, and ground without a polygon, count as the class 'other', which has no score. A model is
+    A map is a class raster or a vector file (.gpkg, .geojson, .json, .fgb, .parquet), of any CRS. Classes that
+    only one of them has, and ground without a polygon, count as the class 'other', which has no score. A model is
     scored as users meet it: whole images, blended windows, compared on the images' own pixels. DATA is laid out as
     for geoseg train, and so are --scene and --labels: ground that labels leave within their extent is 'background'.
 

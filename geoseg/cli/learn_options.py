@@ -178,10 +178,15 @@ def material_of(dataset: Path | None, flags: dict[str, Any]) -> Material:
 
 
 def recipe_of(flags: dict[str, Any]) -> Recipe:
-    """Return how to learn."""
+    """Return how to learn; raises UsageError for flags that would do nothing."""
+    from geoseg.errors import UsageError
     from geoseg.labels.labelled import DEMO
     from geoseg.learn.lesson import Recipe
 
+    if was_said("demo_share") and not flags["demo_scenes"]:
+        raise UsageError("--demo-share: is about made-up scenes, and there are none; say how many with --demo-scenes")
+    if was_said("gamma") and "focal" not in flags["loss"]:
+        raise UsageError(f"--gamma: is about the focal loss, and the loss is {flags['loss']}; say --loss focal")
     return Recipe(
         steps=flags["steps"],
         learning_rate=flags["learning_rate"],

@@ -111,7 +111,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit with the code of DESIGN: 0, 1–6, or 130/143 by signal."""
+    """Run the command line and exit with the code of ``errors``: 0, 1–6, or 130/143 by signal."""
     if not sys.warnoptions:  # libraries warn their programmers; users are told in our own words
         warnings.simplefilter("ignore")
     stopping.listen()

@@ -76,12 +76,12 @@ def command(
     """  # noqa: D301
     from geoseg.cli.memory import kept_memory
     from geoseg.cli.progress import message, progress_on
-    from geoseg.learn.fit import FitRequest, fit
+    from geoseg.learn.train import TrainRequest, train_model
     from geoseg.model.network import doubling
 
     kept_memory()
     check_network(init, flags)
-    request = FitRequest(
+    request = TrainRequest(
         material=material_of(dataset, flags),
         out=Path(out),
         init=init,
@@ -95,7 +95,7 @@ def command(
         restart=flags["restart"],
     )
     with progress_on(progress, "train", "step") as meter:
-        card = fit(request, meter.at, lambda sentence: message(progress, sentence))
+        card = train_model(request, meter.at, lambda sentence: message(progress, sentence))
     for score in card.scores:
         accuracy, mean_iou = ("-" if score[name] is None else f"{score[name]:.3f}" for name in _TOLD)
         message(progress, f"{score['split']}: accuracy {accuracy}, mean IoU {mean_iou}", "result")

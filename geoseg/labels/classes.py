@@ -27,6 +27,7 @@ BACKGROUND = "background"
 _GREY = "#808080"
 _OTHERWISE = 255
 """Label value of ground that is of any class but those of its labels, and downwards for other sets of labels."""
+_TAGS = {"yes", "no"}
 _BARE = 0.001  # of the known ground without a class is enough to need one
 
 
@@ -44,7 +45,7 @@ def taught(
     elsewhere: Elsewhere,
     *,
     fewest: int = 2,
-    tell: Callable[[str], None] = lambda _sentence: None,
+    note: Callable[[str], None] = lambda _sentence: None,
 ) -> Taught:
     """Give the codes of labelled scenes the values of a legend.
 
@@ -55,7 +56,7 @@ def taught(
             no class.
         elsewhere: what ground without a label is, where the legend is settled.
         fewest: classes that there must be, where the legend is not settled.
-        tell: called with a sentence on classes that lie on no pixel.
+        note: called with a sentence on classes that lie on no pixel.
 
     Raises:
         UsageError: the labels have a class that the legend does not have, or it lacks a background.
@@ -69,7 +70,15 @@ def taught(
         )
     if unseen := sorted({name for one in placed for name in one.names.values()} - names):
         absent = first_of(unseen, 8)
-        tell(f"the labels have {absent}, which lie on no pixel: away from the scenes, or smaller than a pixel")
+        note(
+            f"the labels have {absent}, which no pixel is of: away from the scenes, beneath polygons of other classes, "
+            "or smaller than a pixel"
+        )
+    if tags := sorted(_TAGS & names):
+        note(
+            f"the labels have the class {' and '.join(map(repr, tags))}, as fields of OpenStreetMap have for any "
+            "building; to make one class of all polygons say --class-name building"
+        )
     bare = sum(int(_bare(one).sum()) for one in placed)
     gaps = bare > _BARE * sum(int(one.known.sum()) for one in placed)
     derived = legend is None
@@ -79,8 +88,8 @@ def taught(
     value_of = {same(entry.name): entry.value for entry in legend}
     if missing := sorted(name for name in names if same(name) not in value_of):
         raise UsageError(
-            f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; rename it, or choose another "
-            "field with --class-field"
+            f"the labels have a class {missing[0]!r}, expected only {_listed(legend)}; rename it, choose another "
+            "field with --class-field, or give all polygons one of these with --class-name"
         )
     choices: dict[int, tuple[str, ...]] = {}
     images = []
@@ -129,7 +138,10 @@ def _legend_of(names: set[str], fewest: int, *, background: bool) -> Legend:
         classes.append(MapClass(len(classes) + 1, BACKGROUND, None, _GREY, _GREY))
     if len(classes) < fewest:
         only = classes[0].name
-        raise InputError(f"the labels are all {only!r}, expected at least two classes, or ground without labels")
+        raise InputError(
+            f"the labels are all {only!r}, expected at least two classes, or ground without labels; where nodata of a "
+            "raster means that nothing is there, declare it a value with: gdal_edit.py -unsetnodata FILE"
+        )
     return Legend(tuple(classes))
 
 

@@ -13,13 +13,13 @@ from geoseg.labels.folders import ground_pixel_of, read_folder
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.made_up import demo_images
 from geoseg.labels.mask_key import MaskKey
-from geoseg.labels.mosaic import clusters, in_line, joined
+from geoseg.labels.mosaic import clusters, in_line, joined, share_ground
 from geoseg.labels.same_ground import unseen
 from geoseg.labels.scene_labels import ClassField
 from geoseg.labels.scenes import ScenePair, found_scenes
 from geoseg.labels.split import How, split
 from geoseg.model.learned import ImageNames
-from geoseg.scene.read_request import ReadRequest, alike
+from geoseg.scene.read_request import ReadRequest, alike, flags_of
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from geoseg.model.card import ModelCard
 
+_NAMED = 12  # classes in a sentence
 SCENES = "scenes"
 """Source of the images of labelled scenes."""
 
@@ -63,6 +64,11 @@ class Material:
             raise UsageError(f"--hold-out and --split {self.how}: name what is held out, or {instead}")
         if self.legend_file is not None and self.dataset is None:
             raise UsageError("--legend: names the masks of a DATASET; scenes' labels name their classes themselves")
+
+    @property
+    def reading_flags(self) -> dict[str, str]:
+        """What was said of how scenes are read, as flags have it, for the card."""
+        return flags_of(self.scene_options)
 
     @property
     def names(self) -> list[str]:
@@ -104,43 +110,48 @@ def gathered(wanted: Material, init: ModelCard | None, note: Callable[[str], Non
         raise UsageError("nothing to learn from; give a DATASET folder, or --scene with --labels")
     if init is not None and (wanted.dataset is not None or wanted.demo_scenes):
         _check_pictures(init)
-    masks = None if wanted.legend_file is None else MaskKey.read(wanted.legend_file)
-    legend = _legend(wanted, init) if masks is None else masks.legend
-    key = LabelKey(legend or DEFAULT_LEGEND)
-    images = [] if wanted.dataset is None else read_folder(wanted.dataset, masks or MaskKey.of(key.legend), note)
-    scenes: list[LabelledImage] = []
-    resolution = _resolution(wanted, init, note)
-    if wanted.scenes:
-        src_crs = wanted.scene_options.get("src_crs")
-        with found_scenes(wanted.scenes, src_crs, wanted.class_field, note) as found:
-            resolution = resolution or found.finest_pixel_m
-            placed = found.read(_reading(wanted, init, resolution))
-        elsewhere = wanted.elsewhere or ("background" if wanted.dataset is None else "unknown")
-        settled = legend if images or wanted.elsewhere == "unknown" else None
-        lesson = taught(placed, settled, elsewhere, tell=note)
-        key, scenes = lesson.key, [one.image for one in lesson.images]
-    in_order = [
-        replace(tile, group=_group(cluster), source=SCENES)
-        for cluster in clusters(scenes, same_pixels=False)
-        for tile in in_line(cluster)
-    ]
-    told = split([*images, *in_order], wanted.hold_out, wanted.how, wanted.seed)
-    apart = unseen(told.learned, told.held_out) if told.hides else told.learned
-    _tell_hidden(told.learned, apart, note)
-    learned, held_out = apart, list(told.held_out)
+    key, images, resolution = _read(wanted, init, note)
+    told = split(images, wanted.hold_out, wanted.how, wanted.seed)
+    learned = unseen(told.learned, told.held_out) if told.hides else told.learned
+    _tell_hidden(told.learned, learned, note)
+    held_out = list(told.held_out)
     if wanted.how != "patch":
-        learned, held_out = _joined(apart), _joined(held_out)
+        learned, held_out = _joined(learned), _joined(held_out)
     _check_labels(learned, key, wanted)
     if wanted.demo_scenes and _numbered(key.legend) != _numbered(DEFAULT_LEGEND):
         raise UsageError(
             f"--demo-scenes: made-up scenes have the classes {', '.join(_numbered(DEFAULT_LEGEND).values())}, those to "
             f"learn are {', '.join(_numbered(key.legend).values())}; leave them away"
         )
+    note(_classes_of(learned, key))
     if told.text:
         note(f"held out from training: {told.text}")
     learned += demo_images(wanted.demo_scenes, climates=True)
     aside = tuple(ImageNames(image.name, image.names, image.files) for image in told.held_out)
     return Gathered(key, learned, held_out, told.text, resolution, aside)
+
+
+def _read(
+    wanted: Material, init: ModelCard | None, note: Callable[[str], None]
+) -> tuple[LabelKey, list[LabelledImage], float | None]:
+    """Return what labels say, all images of folder and scenes, and their ground pixel in metres."""
+    masks = None if wanted.legend_file is None else MaskKey.read(wanted.legend_file)
+    legend = _legend(wanted, init) if masks is None else masks.legend
+    key = LabelKey(legend or DEFAULT_LEGEND)
+    images = [] if wanted.dataset is None else read_folder(wanted.dataset, masks or MaskKey.of(key.legend), note)
+    resolution = _resolution(wanted, init, note)
+    if not wanted.scenes:
+        return key, images, resolution
+    with found_scenes(wanted.scenes, wanted.scene_options.get("src_crs"), wanted.class_field, note) as found:
+        resolution = resolution or found.finest_pixel_m
+        placed = found.read(_reading(wanted, init, resolution))
+    lesson = taught(placed, legend, wanted.elsewhere or ("unknown" if images else "background"), note=note)
+    in_order = [
+        replace(tile, group=_group(cluster), source=SCENES)
+        for cluster in clusters([one.image for one in lesson.images], share_ground)
+        for tile in in_line(cluster)
+    ]
+    return lesson.key, [*images, *in_order], resolution
 
 
 def _resolution(wanted: Material, init: ModelCard | None, note: Callable[[str], None]) -> float | None:
@@ -185,6 +196,15 @@ def _tell_hidden(before: list[LabelledImage], after: list[LabelledImage], note: 
             "-a_srs None FILE"
         )
     note(f"{sentence}; they are left out")
+
+
+def _classes_of(learned: list[LabelledImage], key: LabelKey) -> str:
+    """Return a sentence on the classes, and which share each has of the pixels that are certainly of one."""
+    counts = sum((np.bincount(image.labels.ravel(), minlength=256) for image in learned), np.zeros(256, np.int64))
+    certain = sum(int(counts[entry.value]) for entry in key.legend)
+    shares = [f"{entry.name} {counts[entry.value] / max(certain, 1):.1%}" for entry in key.legend]
+    in_all = f" ({len(shares)} in all)" if len(shares) > _NAMED else ""
+    return f"classes to learn, and their shares of the labels: {first_of(shares, _NAMED)}{in_all}"
 
 
 def _numbered(legend: Legend) -> dict[int, str]:

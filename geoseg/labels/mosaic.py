@@ -13,7 +13,7 @@ from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import NODATA, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from geoseg.labels.labelled import LabelledImage
     from geoseg.vocabulary import Grid
@@ -23,15 +23,35 @@ _TOUCH = 1.5  # pixels between tiles that are neighbours
 _EMPTY = 4  # times the tiles' area; a joined image would hold more nothing than that
 
 
-def clusters(placed: Sequence[LabelledImage], *, same_pixels: bool = True) -> list[list[LabelledImage]]:
+def continue_pixels(one: Grid, other: Grid) -> bool:
+    """Return whether two grids have pixels of one kind and touch."""
+    if one.crs != other.crs:
+        return False
+    sizes = np.array(one.transform[:6])[[0, 1, 3, 4]], np.array(other.transform[:6])[[0, 1, 3, 4]]
+    if np.abs(sizes[0] - sizes[1]).max() > _SAME * np.abs(sizes[0]).max():
+        return False
+    row, col = _offset(one, other)
+    apart_down = max(row - one.height, -row - other.height)
+    apart_across = max(col - one.width, -col - other.width)
+    return max(apart_down, apart_across) <= _TOUCH and -max(apart_down, apart_across) <= SLIVER
+
+
+def share_ground(one: Grid, other: Grid) -> bool:
+    """Return whether two grids touch or overlap on the ground, whatever their pixels and CRSs."""
+    if one.crs == other.crs:
+        return bool(shapely.distance(_box(one), _box(other)) <= _TOUCH * _pixel(one))
+    return bool(Outline.of_grid("", other).on(one).intersects(shapely.box(0, 0, one.width, one.height)))
+
+
+def clusters(
+    placed: Sequence[LabelledImage], joins: Callable[[Grid, Grid], bool] = continue_pixels
+) -> list[list[LabelledImage]]:
     """Return the tiles in groups whose members touch, in order of their first tiles.
 
     Args:
         placed: the tiles.
-        same_pixels: whether they must have the same kind of pixels and not overlap, as tiles of one image do; if not,
-            all that show the same ground are of one group.
+        joins: tells of two tiles that may touch whether they do.
     """
-    joins = _neighbours if same_pixels else _share_ground
     group = list(range(len(placed)))  # the first tile of each tile's group
 
     def first(i: int) -> int:
@@ -108,26 +128,6 @@ def _offset(first: Grid, grid: Grid) -> tuple[int, int]:
     """Return row and column of a grid's first pixel on another grid, to the nearest pixel."""
     col, row = ~first.transform @ (grid.transform @ (0, 0))
     return round(row), round(col)
-
-
-def _neighbours(one: Grid, other: Grid) -> bool:
-    """Return whether two grids have pixels of one kind and touch."""
-    if one.crs != other.crs:
-        return False
-    sizes = np.array(one.transform[:6])[[0, 1, 3, 4]], np.array(other.transform[:6])[[0, 1, 3, 4]]
-    if np.abs(sizes[0] - sizes[1]).max() > _SAME * np.abs(sizes[0]).max():
-        return False
-    row, col = _offset(one, other)
-    apart_down = max(row - one.height, -row - other.height)
-    apart_across = max(col - one.width, -col - other.width)
-    return max(apart_down, apart_across) <= _TOUCH and -max(apart_down, apart_across) <= SLIVER
-
-
-def _share_ground(one: Grid, other: Grid) -> bool:
-    """Return whether two grids touch or overlap on the ground, whatever their pixels and CRSs."""
-    if one.crs == other.crs:
-        return bool(shapely.distance(_box(one), _box(other)) <= _TOUCH * _pixel(one))
-    return bool(Outline.of_grid("", other).on(one).intersects(shapely.box(0, 0, one.width, one.height)))
 
 
 def _box(grid: Grid) -> shapely.Polygon:

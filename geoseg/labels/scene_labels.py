@@ -12,8 +12,9 @@ from rasterio.features import rasterize
 
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import open_raster
-from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
 from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, check_kind, read_named_polygons
+from geoseg.scores.polygon_map import PolygonMap
+from geoseg.scores.raster_map import NOTHING, RasterMap
 from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import NODATA, Grid
 
@@ -61,13 +62,13 @@ class SceneLabels(Protocol):
 
 
 @contextmanager
-def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) -> Iterator[SceneLabels]:
+def opened_labels(path: Path, field: ClassField, note: Callable[[str], None]) -> Iterator[SceneLabels]:
     """Open labels.
 
     Args:
         path: polygons or a class raster.
         field: how polygons tell their class.
-        tell: called with sentences on what was repaired.
+        note: called with sentences on what was repaired.
 
     Raises:
         InputError: the file cannot be used, or holds no polygons.
@@ -80,7 +81,7 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
         with open_raster(path) as dataset:
             labels = _RasterLabels(RasterMap(str(path), dataset))
             if not labels.raster.classes:
-                tell(
+                note(
                     f"{path}: has no class names, so its classes are called by their values, as in class_1; name them "
                     f"with: geoseg vectorize {path} --legend NAMES.csv --simplify-px 0 --min-area-m2 0 "
                     "--out labels.gpkg"
@@ -88,8 +89,8 @@ def opened_labels(path: Path, field: ClassField, tell: Callable[[str], None]) ->
             yield labels
         return
     polygons = _named(path, field)
-    for note in polygons.notes:
-        tell(note)
+    for sentence in polygons.notes:
+        note(sentence)
     burning = PolygonMap(str(path), polygons, Synonyms.of(()).canonical)
     if burning.outline is None:
         raise InputError(f"{path}: has no polygons, expected labels to learn from; choose another file")

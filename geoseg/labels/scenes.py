@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,9 +13,10 @@ from geoseg.labels.labelled import LabelledImage
 from geoseg.labels.scene_labels import ClassField, SceneLabels, covered, opened_labels
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
+from geoseg.scene.own_rasters import is_own_raster
 from geoseg.scene.read_request import MOST_FINER
 from geoseg.scene.reader import open_scene
-from geoseg.scores.common_ground import Outline
+from geoseg.scores.common_ground import Outline, way_to_swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ class PlacedImage:
     """Shape (height, width): valid pixels within the extent of the labels."""
 
 
-class _Lying(NamedTuple):
+class _SceneHeader(NamedTuple):
     """A scene that labels lie on, by its header."""
 
     path: Path
@@ -68,8 +68,8 @@ class _Lying(NamedTuple):
 class FoundScenes:
     """Scenes that labels lie on, none of them read yet."""
 
-    scenes: list[_Lying]
-    tell: Callable[[str], None]
+    scenes: list[_SceneHeader]
+    note: Callable[[str], None]
 
     @property
     def finest_pixel_m(self) -> float:
@@ -86,14 +86,14 @@ class FoundScenes:
             InputError: a file cannot be used, or there are more pixels, or more detail, than is good.
         """
         _check_sizes(self.scenes, how.resolution_m)
-        names_of = _called([one.path for one in self.scenes])
+        names_of = _distinct_names([one.path for one in self.scenes])
         placed, empty = [], {id(one.labels): one.labels for one in self.scenes}
         for path, _, labels in self.scenes:
             with open_scene(path, how) as scene:
                 codes, names, known = labels.onto(scene.grid)
                 (rows,) = scene.iter_rows([(0, scene.grid.height)], (0, scene.grid.width))
                 if not (known & rows.valid).any():
-                    self.tell(f"{path}: no label lies on pixels that it has, so it is left out")
+                    self.note(f"{path}: no label lies on pixels that it has, so it is left out")
                     continue
                 called = names_of[path.resolve()]
                 image = LabelledImage(
@@ -101,15 +101,15 @@ class FoundScenes:
                     called,
                     np.ascontiguousarray(rows.pixels),
                     codes,
-                    also=_ends(path),
+                    also=_path_endings(path),
                     files=frozenset({path.resolve().name, path.resolve().parent.name}),
                     grid=scene.grid,
                     missing=None if rows.valid.all() else ~rows.valid,
                 )
                 placed.append(PlacedImage(path, image, names, known & rows.valid))
                 empty.pop(id(labels), None)
-                for note in scene.notes:
-                    self.tell(f"{path}: {note}")
+                for sentence in scene.notes:
+                    self.note(f"{path}: {sentence}")
         for labels in empty.values():
             raise InputError(f"{labels.outline.name}: lies on no pixel of a scene, expected labels to learn from")
         return placed
@@ -117,39 +117,39 @@ class FoundScenes:
 
 @contextmanager
 def found_scenes(
-    pairs: Sequence[ScenePair], src_crs: str | None, field: ClassField, tell: Callable[[str], None]
+    pairs: Sequence[ScenePair], src_crs: str | None, field: ClassField, note: Callable[[str], None]
 ) -> Iterator[FoundScenes]:
     """Find the scenes that labels lie on, by their headers alone; they can be read as long as the context lasts.
 
     Args:
-        pairs: where to look. A folder stands for every raster in it, but for the labels and hidden files.
+        pairs: where to look. A folder stands for every raster in it, but for labels, hidden files and geoseg's results.
         src_crs: CRS of the scenes, in place of the files' own.
         field: how polygons tell their class.
-        tell: called with sentences on what was repaired or left out.
+        note: called with sentences on what was repaired or left out.
 
     Raises:
         InputError: a file cannot be used, or labels and scenes share no ground.
     """
     every = {pair.labels.resolve() for pair in pairs}
     with ExitStack() as stack:
-        found: list[_Lying] = []
+        found: list[_SceneHeader] = []
         for pair in pairs:
-            labels = stack.enter_context(opened_labels(pair.labels, field, tell))
+            labels = stack.enter_context(opened_labels(pair.labels, field, note))
             lies = [(one, covered(labels.outline, one.grid).area > 0) for one in _headers(pair, every, labels, src_crs)]
             if not any(on_it for _, on_it in lies):
                 raise _apart(labels.outline, lies[0][0])
             for one, on_it in lies:
                 if not on_it:
-                    tell(f"{one.path}: no label lies on it, so it is left out")
+                    note(f"{one.path}: no label lies on it, so it is left out")
             found += [one for one, on_it in lies if on_it]
-        yield FoundScenes(found, tell)
+        yield FoundScenes(found, note)
 
 
 def read_scenes(
-    pairs: Sequence[ScenePair], read: ReadRequest, field: ClassField, tell: Callable[[str], None]
+    pairs: Sequence[ScenePair], read: ReadRequest, field: ClassField, note: Callable[[str], None]
 ) -> list[PlacedImage]:
     """Find scenes and read them: see :func:`found_scenes` and :meth:`FoundScenes.read`."""
-    with found_scenes(pairs, read.src_crs, field, tell) as found:
+    with found_scenes(pairs, read.src_crs, field, note) as found:
         return found.read(read)
 
 
@@ -168,21 +168,21 @@ def paired(scenes: Sequence[Path], labels: Sequence[Path]) -> list[ScenePair]:
     return [ScenePair((scene,), own) for scene, own in zip(scenes, labels, strict=True)]
 
 
-def _headers(pair: ScenePair, every: set[Path], labels: SceneLabels, src_crs: str | None) -> Iterator[_Lying]:
+def _headers(pair: ScenePair, every: set[Path], labels: SceneLabels, src_crs: str | None) -> Iterator[_SceneHeader]:
     """Yield every scene and its own grid, once each."""
     paths = {path.resolve(): path for given in pair.scenes for path in _files(given, every)}
     for path in paths.values():
         with open_raster(path) as dataset:
-            yield _Lying(path, grid_of(dataset, src_crs=src_crs), labels)
+            yield _SceneHeader(path, grid_of(dataset, src_crs=src_crs), labels)
 
 
 def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
-    """Yield a scene, or those of a folder."""
+    """Yield a scene, or those of a folder: not hidden ones, labels, or rasters that geoseg made of scenes."""
     if not path.is_dir():
         yield path
         return
     files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.resolve() not in labels)
-    scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS]
+    scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS and not is_own_raster(file)]
     if not scenes:
         deeper = next((file for file in sorted(path.rglob("*")) if file.suffix.lower() in _SCENE_ENDINGS), None)
         way = f"; folders within it are not looked into, so name them, as in {deeper.parent}" if deeper else ""
@@ -190,26 +190,28 @@ def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
     yield from scenes
 
 
-def _called(paths: Sequence[Path]) -> dict[Path, str]:
+def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
     """Return what each file is called: its stem, or as much of its path as tells it from others of that stem."""
     of_stem: dict[str, set[Path]] = {}
     for path in paths:
         of_stem.setdefault(path.stem, set()).add(path.resolve())
     names: dict[Path, str] = {}
     for stem, alike in of_stem.items():
-        tails = ({path: "/".join(path.parts[-n:]) for path in alike} for n in count(1))
-        apart = next(tail for tail in tails if len(set(tail.values())) == len(alike))
-        names |= apart if len(alike) > 1 else dict.fromkeys(alike, stem)
+        tails, parts = dict.fromkeys(alike, stem), 0
+        while len(set(tails.values())) < len(alike):
+            parts += 1
+            tails = {path: "/".join(path.parts[-parts:]) for path in alike}
+        names |= tails
     return names
 
 
-def _ends(path: Path) -> frozenset[str]:
+def _path_endings(path: Path) -> frozenset[str]:
     """Return what a file may be called where others are: its stem, and the ends of its path."""
     parts = path.resolve().parts[-_ENDS:]
     return frozenset({path.stem, *("/".join(parts[-n:]) for n in range(1, 1 + len(parts)))})
 
 
-def _check_sizes(scenes: Sequence[_Lying], resolution_m: float | None) -> None:
+def _check_sizes(scenes: Sequence[_SceneHeader], resolution_m: float | None) -> None:
     """Refuse to make up detail, and to read more than memory may hold."""
     pixels = 0.0
     for path, grid, _ in scenes:
@@ -232,11 +234,10 @@ def _pixel_m(grid: Grid) -> float:
     return sum(ground_pixel_m(grid)) / 2
 
 
-def _apart(labels: Outline, scene: _Lying) -> InputError:
-    places = "; ".join(
-        f"{one.name} lies at {one.place}" for one in (labels, Outline.of_grid(str(scene.path), scene.grid))
-    )
+def _apart(labels: Outline, scene: _SceneHeader) -> InputError:
+    ground = Outline.of_grid(str(scene.path), scene.grid)
+    places = "; ".join(f"{one.name} lies at {one.place}" for one in (labels, ground))
     return InputError(
         f"{labels.name}: shares no ground with {scene.path} ({places}), expected labels of the scene; "
-        "check their CRSs with: geoseg info"
+        + (way_to_swap(labels, ground) or "check their CRSs with: geoseg info")
     )

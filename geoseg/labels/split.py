@@ -67,7 +67,7 @@ def split(images: Sequence[LabelledImage], named: Iterable[str], how: How, seed:
 def _by_name(images: Sequence[LabelledImage], aside: set[str]) -> Split:
     known = frozenset().union(*(image.names for image in images))
     if unknown := sorted(aside - known):
-        groups = ", ".join(sorted({image.group for image in images})[:12])
+        groups = first_of(sorted({image.group for image in images}), _NAMED)
         raise UsageError(
             f"--hold-out: {unknown[0]!r} is not a tile of the data, nor an image such as {images[0].name!r}; "
             f"it has {groups}"

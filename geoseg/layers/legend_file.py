@@ -102,8 +102,10 @@ def _entries(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
                 raise InputError(f"{path}: {pairs!r:.60} is no class; expected an object with value and name")
             yield str(entry["value"]), entry["name"], str(entry.get("color") or "")
         return
+    first = next(filter(str.strip, text.splitlines()), "")
+    separator = next((mark for mark in ",;\t" if mark in first), ",")
     try:
-        lines = list(csv.reader(text.splitlines()))
+        lines = list(csv.reader(text.splitlines(), delimiter=separator))
     except csv.Error as error:
         raise InputError(f"{path}: is no list of classes: {error}") from error
     for number, line in enumerate(lines):

@@ -21,6 +21,7 @@ from geoseg.learn.device import device_named
 from geoseg.learn.folder import run_folder
 from geoseg.learn.journal import note, noted
 from geoseg.learn.lesson import Lesson
+from geoseg.learn.loop import Run, class_weights, train
 from geoseg.learn.losses import loss_named
 from geoseg.learn.measures import forward_seconds, measures
 from geoseg.learn.paper import HELD_OUT, KINDS, LEGEND, LOSSES, UNLABELED, Protocol
@@ -28,7 +29,6 @@ from geoseg.learn.run_page import middle
 from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import iter_scores
 from geoseg.learn.small_regions import SMALL_PIXELS, small_regions
-from geoseg.learn.train import Run, class_weights, train
 from geoseg.model.network import NetworkSpec
 from geoseg.scores.confusion import Confusion
 from geoseg.scores.figures import plain
@@ -186,7 +186,7 @@ def compare(
 
 
 def _lesson(request: CompareRequest) -> tuple[Lesson, list[LabelledImage]]:
-    """Return what is learned from, and what is scored on; nothing is chosen by it, so the lesson holds it not."""
+    """Return what is learned from, and what is scored on; that chooses nothing, so the lesson is without it."""
     images = read_folder(request.dataset, MaskKey.of(LEGEND))
     aside = request.hold_out
     if not aside:

@@ -69,7 +69,7 @@ def to_html(comparison: Comparison) -> str:
     from geoseg.report.page import Bullets, Figure, Section, Swatches, Table, page
 
     shown = [(entry.name, entry.style) for entry in LEGEND]
-    pictures = [Figure(_beside(comparison), "labels, then every network on the same places")]
+    pictures = [Figure(_beside(comparison), "image and labels, then every network on the same places")]
     curves = [Figure(_curves(comparison, key), caption, 760) for key, caption in _CURVES.items()]
     sections = [
         Section("", [Bullets(remarks(comparison))]),
@@ -84,6 +84,7 @@ _CURVES = {
     "accuracy": "accuracy on patches of held-out images, by epoch",
     "channel_accuracy": "per-channel accuracy on the same patches",
 }
+_AXES = {"accuracy": "accuracy", "channel_accuracy": "per-channel accuracy"}
 
 
 def _papers(comparison: Comparison, kind: str) -> tuple[str, list[str], Rows]:
@@ -160,21 +161,21 @@ def _curves(comparison: Comparison, key: str) -> bytes:
         )
         for one in comparison.contestants
     }
-    return lines(curves, x="epoch", y=key.replace("_", "-"))
+    return lines(curves, x="epoch", y=_AXES[key])
 
 
 def _beside(comparison: Comparison) -> bytes:
     from geoseg.learn.run_page import as_picture, middle
-    from geoseg.report.pictures import class_picture, side_by_side
+    from geoseg.report.pictures import class_picture, side_by_side, stacked
 
     crops = [middle(image) for image in comparison.held_out]
     panels = {
-        "image": np.concatenate([as_picture(crop.pixels) for crop in crops]),
-        "labels": np.concatenate([class_picture(crop.labels, LEGEND) for crop in crops]),
+        "image": stacked([as_picture(crop) for crop in crops]),
+        "labels": stacked([class_picture(crop.labels, LEGEND) for crop in crops]),
     }
     for one in comparison.contestants:
-        panels[one.name] = np.concatenate([class_picture(classes, LEGEND) for classes in one.middles])
-    return side_by_side(panels, height_px=150 * len(crops))
+        panels[one.name] = stacked([class_picture(classes, LEGEND) for classes in one.middles])
+    return side_by_side(panels, height_px=round(0.6 * len(panels["image"])))
 
 
 def _shown(value: float) -> str:

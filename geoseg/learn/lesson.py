@@ -47,7 +47,7 @@ class Recipe:
     balance: float = 0.0
     """Share of the chips that are drawn by class, each class as often as any other."""
     check_every: int = 300
-    """Steps between two scorings and checkpoints."""
+    """Steps between two scorings."""
 
     def __post_init__(self) -> None:
         loss_named(self.loss, self.gamma)

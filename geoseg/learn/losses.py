@@ -7,6 +7,7 @@ labels partial); a pixel that may be of every class never counts.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -23,57 +24,25 @@ GAMMA = 2.0
 """Exponent of the focal loss where none is given, as in Lin et al., https://arxiv.org/abs/1708.02002."""
 
 
-def cross_entropy(scores: Tensor, allowed: Tensor, weight: Tensor) -> Tensor:
-    """Return equation (1): the mean of −α · log ŷ over labelled pixels, divided by their mean α.
-
-    Args:
-        scores: (n, classes, h, w) before the softmax.
-        allowed: (n, classes, h, w) bool, the classes that each pixel can be of; at least one.
-        weight: (classes,) the α of each class; that of a pixel with several is their mean.
-    """
-    return focal(scores, allowed, weight, gamma=0.0)
-
-
-def focal(scores: Tensor, allowed: Tensor, weight: Tensor, gamma: float = GAMMA) -> Tensor:
-    """Return equation (2): the mean of −α · (1 − ŷ)^γ · log ŷ over labelled pixels, divided by their mean α.
-
-    Args:
-        scores: (n, classes, h, w) before the softmax.
-        allowed: (n, classes, h, w) bool, the classes that each pixel can be of; at least one.
-        weight: (classes,) the α of each class.
-        gamma: how much less a pixel counts that is right already; 0 makes it the cross-entropy.
-    """
-    return _focal(scores.log_softmax(1), _said(allowed), weight, gamma)
-
-
-def soft_iou(scores: Tensor, allowed: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return equation (4), 1 − IoU, averaged over the classes that occur in the batch.
-
-    Equation (3), IoU = overlap / union, with probabilities p and truth t: overlap is Σ p·t and union Σ p + t − p·t,
-    for each class over the pixels of the batch for which it is known whether they are of that class.
-
-    Args:
-        scores: (n, classes, h, w) before the softmax.
-        allowed: (n, classes, h, w) bool, the classes that each pixel can be of; at least one.
-        weight: not used; every class counts the same.
-    """
-    return _soft_iou(scores.log_softmax(1), _said(allowed), weight)
-
-
 def loss_named(text: str, gamma: float = GAMMA) -> Loss:
     """Return the loss of a name: ``ce``, ``focal``, ``iou``, or a sum of them such as ``ce+iou``.
+
+    Args:
+        text: the name.
+        gamma: exponent of the focal loss; 0 makes it the cross-entropy.
+
+    Returns:
+        A function of scores (n, classes, h, w) before the softmax; of ``allowed``, bool of the same shape, the classes
+        that each pixel can be of, at least one; and of the α of each class, (classes,).
 
     Raises:
         UsageError: there is no such loss.
     """
-
-    def focal_loss(log_p: Tensor, said: _Said, weight: Tensor) -> Tensor:
-        return _focal(log_p, said, weight, gamma)
-
-    def ce(log_p: Tensor, said: _Said, weight: Tensor) -> Tensor:
-        return _focal(log_p, said, weight, 0.0)
-
-    known: dict[str, Callable[[Tensor, _Said, Tensor], Tensor]] = {"ce": ce, "focal": focal_loss, "iou": _soft_iou}
+    known: dict[str, Callable[[Tensor, _Said, Tensor], Tensor]] = {
+        "ce": partial(_focal, gamma=0.0),
+        "focal": partial(_focal, gamma=gamma),
+        "iou": _soft_iou,
+    }
     names = [name.strip() for name in text.split("+")]
     if unknown := [name for name in names if name not in known]:
         raise UsageError(f"--loss {text}: {unknown[0]!r} is none of {', '.join(known)}, nor a sum such as ce+iou")
@@ -106,6 +75,10 @@ def _said(allowed: Tensor) -> _Said:
 
 
 def _focal(log_p: Tensor, said: _Said, weight: Tensor, gamma: float) -> Tensor:
+    """Return equation (2): the mean of −α · (1 − ŷ)^γ · log ŷ over labelled pixels, divided by their mean α.
+
+    With γ = 0 that is equation (1), the cross-entropy. The α of a pixel with several classes is their mean.
+    """
     log_share = log_p.gather(1, said.truth[:, None])[:, 0]
     alpha = weight[said.truth] * said.decided
     if len(said.options):
@@ -118,7 +91,12 @@ def _focal(log_p: Tensor, said: _Said, weight: Tensor, gamma: float) -> Tensor:
     return each.sum() / alpha.sum().clamp_min(1e-12)
 
 
-def _soft_iou(log_p: Tensor, said: _Said, _weight: Tensor | None) -> Tensor:
+def _soft_iou(log_p: Tensor, said: _Said, _weight: Tensor) -> Tensor:
+    """Return equation (4), 1 − IoU, averaged over the classes that occur in the batch, whatever their α.
+
+    Equation (3), IoU = overlap / union, with probabilities p and truth t: overlap is Σ p·t and union Σ p + t − p·t,
+    for each class over the pixels of the batch for which it is known whether they are of that class.
+    """
     classes, p = log_p.shape[1], log_p.exp()
     decided = said.decided.to(p.dtype)
     truth = said.truth.flatten()
@@ -135,5 +113,5 @@ def _soft_iou(log_p: Tensor, said: _Said, _weight: Tensor | None) -> Tensor:
 
 
 def _rows(log_p: Tensor, said: _Said) -> Tensor:
-    """Return what is known of the pixels that may be of several classes, (k, classes)."""
+    """Return the log-probabilities at the pixels of ``said.several``, (k, classes)."""
     return log_p.movedim(1, -1)[said.several]

@@ -40,10 +40,7 @@ def score_images(
     confusion = Confusion.empty(lesson.legend)
     for image, scores in iter_scores(spec, weights, lesson, images, device):
         found = values[scores.argmax(0).cpu().numpy()]
-        if lesson.key.choices:
-            confusion = confusion.add_partly_known(found, image.labels, allowed)
-        else:
-            confusion = confusion.add(found, image.labels)
+        confusion = confusion.add_partly_known(found, image.labels, allowed)
     return confusion
 
 

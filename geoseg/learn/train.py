@@ -1,248 +1,245 @@
-"""The training loop: one function, top to bottom.
-
-AdamW (Loshchilov and Hutter, https://arxiv.org/abs/1711.05101) with warm-up and cosine decay, an exponential moving
-average of the weights, and the average that scores best on held-out images is kept.
-"""
+"""From labelled images to a model file: what ``geoseg train`` does."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import math
-import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
+import geoseg
 from geoseg.errors import InputError, UsageError
-from geoseg.labels.labelled import class_shares
-from geoseg.learn import checkpoint, journal
-from geoseg.learn.ahead import batches
-from geoseg.learn.device import half_precision
-from geoseg.learn.losses import loss_named
-from geoseg.learn.sampling import Sampler
-from geoseg.learn.scoring import normalized, score_images
-from geoseg.model.torch_unet import UNet
+from geoseg.labels.labelled import DEMO, LabelledImage, color_means
+from geoseg.labels.material import Gathered, Material, gathered
+from geoseg.layers.publish import check_target, published
+from geoseg.learn.begin import beginning
+from geoseg.learn.calibrate import temperature_of
+from geoseg.learn.chips import ChipPlan
+from geoseg.learn.device import device_named
+from geoseg.learn.folder import run_folder
+from geoseg.learn.lesson import Lesson, Recipe
+from geoseg.learn.loop import Run, train
+from geoseg.learn.radius import measure_radius
+from geoseg.learn.run_page import RunPage
+from geoseg.learn.scoring import score_images
+from geoseg.model.card import Domain, ModelCard
+from geoseg.model.file import Model, load_model, save_model
+from geoseg.model.learned import learned_from, read_otherwise
+from geoseg.model.network import NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from geoseg.labels.labelled import LabelledImage
-    from geoseg.learn.chips import ChipPlan
-    from geoseg.learn.lesson import Lesson, Recipe
-    from geoseg.model.network import NetworkSpec
+    from torch import Tensor
 
-log = logging.getLogger(__name__)
+_ROWS = 512  # looked at together
+BEST = "best.safetensors"
+"""In the run's folder: the model as it would be if the run ended at its best scoring so far.
 
-CHECKPOINT = "last.pt"
-HISTORY = "history.jsonl"
-_KEEP_SECONDS = 60.0
-"""Longest time between two checkpoints, but for a step that takes longer: what any stop may cost."""
-_OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-_STATE = ("settings", "step", "net", "optimizer", "averaged", "best", "best_score", "running")
+Scores and a temperature are measured at the end."""
+
+GROUND_PIXEL_M = 1.0
+"""Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Where a run happens, and what it begins with."""
+class TrainRequest:
+    """What to learn from and how."""
 
-    folder: Path
-    """Keeps ``last.pt`` and ``history.jsonl``."""
-    start: dict[str, Tensor] | None = None
-    """Weights to begin with (fine-tuning); None for random ones of the chips' seed."""
-    device: str = "cpu"
-    """``cpu`` or ``cuda[:n]``."""
-    watched: tuple[LabelledImage, ...] = ()
-    """Images that the caller measures on, and that nothing is chosen by; a run with others is another one."""
+    material: Material
+    out: Path
+    init: str | None = None
+    """Model to begin with: a file, or the name of a bundled one; None begins with random weights."""
+    kind: str = "unet"
+    """Kind of network, where no model is begun with."""
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Channels per level, finest first, where no model is begun with."""
+    patch: int = 1
+    """Pixels a side that enter the finest level as one, where no model is begun with."""
+    recipe: Recipe = field(default_factory=Recipe)
+    chips: ChipPlan = field(default_factory=ChipPlan)
+    device: str = "auto"
+    overwrite: bool = False
+    restart: bool = False
 
 
-def train(
-    spec: NetworkSpec,
-    lesson: Lesson,
-    recipe: Recipe,
-    chips: ChipPlan,
-    run: Run,
+def train_model(
+    request: TrainRequest,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
-    show: Callable[[int, dict[str, Tensor], bool], None] = lambda _step, _weights, _is_best: None,
-) -> dict[str, Tensor]:
-    """Train and return the best averaged weights, on the processor.
+    note: Callable[[str], None] = lambda _sentence: None,
+) -> ModelCard:
+    """Train on labelled images and write the model file; returns its card.
 
     Args:
-        spec: shape of the network.
-        lesson: what is learned from.
-        recipe: how.
-        chips: size and strength of the cuts.
-        run: where, and what to begin with; a run found there with the same settings goes on.
+        request: what and how.
         tell: called with steps done and steps in all.
-        show: called at every check with the step, the averaged weights as they would be used, and whether they are the
-            best so far: the last ones where nothing is held out.
+        note: called with sentences on what was read.
 
     Raises:
-        UsageError: the run found in the folder is another one.
-        InputError: the loss runs away.
+        InputError: images or labels cannot be read.
+        UsageError: a held-out group does not exist, or nothing is left to train on.
+        ModelError: the model to begin with does not fit the data.
+        OutputError: the model file cannot be written.
     """
-    folder, start, device = run.folder, run.start, run.device
-    torch.manual_seed(chips.seed)
-    net, weight = UNet(spec), class_weights(lesson, recipe.weighting)
-    undone = weight if recipe.is_weighted and recipe.undo_weights else torch.ones_like(weight)
-    if start is not None:
-        net.load_state_dict(reweighted(start, undone), strict=False)
-    settings = _fingerprint(net, lesson, recipe, chips, run.watched)
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _OPTIMIZERS[recipe.optimizer](
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    averaged = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    best, best_score, first, running = averaged, -math.inf, 0, math.nan
-    state = checkpoint.recall(folder / CHECKPOINT, _STATE, device)
-    if state is not None:
-        if state["settings"] != settings:
-            raise UsageError(
-                f"{folder / CHECKPOINT}: is of other settings or images; give the same ones, or begin anew with "
-                "--restart (of compare: --overwrite)"
-            )
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
-        averaged, best, best_score, first, running = (
-            state[name] for name in ("averaged", "best", "best_score", "step", "running")
-        )
-        log.info("%s: going on after step %d", folder, first)
-
-    sampler = Sampler(lesson.images, lesson.legend, recipe.shares, recipe.balance)
-    allowed = torch.from_numpy(lesson.key.allowed()).to(device)
-    loss_of, alpha, undone = loss_named(recipe.loss, recipe.gamma), weight.to(device), undone.to(device)
-    half, kept_at = half_precision(device), time.monotonic()
-    for step, (pixels, labels) in batches(sampler, chips, range(first, recipe.steps), device):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * _pace(step, recipe)
-        net.train()
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            scores = net(normalized(pixels, lesson, device))
-        choices = _choices(torch.from_numpy(labels).to(device), allowed, recipe.edge_tolerance)
-        now = _descended(loss_of(scores.float(), choices, alpha), net, optimizer)
-        running = now if step == 0 else 0.98 * running + 0.02 * now
-        if not math.isfinite(running):
-            raise InputError(f"{folder}: the loss became {running} at step {step}; lower --learning-rate")
-        _move_average(averaged, net.state_dict(), min(recipe.average, (step + 1) / (step + 10)))
-        tell(step + 1, recipe.steps)
-        is_check = (step + 1) % recipe.check_every == 0 or step + 1 == recipe.steps
-        if is_check:
-            usable, rate = reweighted(averaged, 1 / undone), recipe.learning_rate * _pace(step, recipe)
-            record = {"step": step + 1, "loss": round(running, 4), "learning_rate": rate}
-            score = _score(spec, usable, lesson, record, folder, device)
-            if is_best := not lesson.held_out or not score <= best_score:  # the last where nothing has a score
-                best, best_score = {name: t.clone() for name, t in averaged.items()}, score
-            show(step + 1, usable, is_best)
-        if is_check or time.monotonic() - kept_at >= _KEEP_SECONDS:
-            stand = settings, step + 1, net.state_dict(), optimizer.state_dict(), averaged, best, best_score, running
-            checkpoint.store(folder / CHECKPOINT, dict(zip(_STATE, stand, strict=True)))
-            kept_at = time.monotonic()
-    return {name: tensor.cpu() for name, tensor in reweighted(best, 1 / undone).items()}
+    _check_out(request)
+    device_named(request.device)
+    model = None if request.init is None else load_model(request.init)
+    if model is not None:
+        model.card.our_network("trained further; begin with --init default, or a model that geoseg trained")
+    material = gathered(request.material, model.card if model else None, note)
+    if model is not None and (learned := learned_from(model.card, material.aside)):
+        note(learned)
+    if model is not None and request.material.scenes:
+        unlike = read_otherwise(model.card, request.material.reading_flags)
+        if unlike:
+            note(unlike)
+    return train_on(request, material, model, tell)
 
 
-def _descended(loss: Tensor, net: UNet, optimizer: torch.optim.Optimizer) -> float:
-    """Take one step down a loss and return what it was."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-    optimizer.step()
-    return loss.item()
-
-
-def class_weights(lesson: Lesson, power: float) -> Tensor:
-    """Return α of each class, (classes,): its share to the power of −``power``, at most five times the smallest.
-
-    Their mean is 1.
-    """
-    shares = np.maximum(class_shares(lesson.images, lesson.key), 1e-4)
-    weight = shares**-power
-    weight = np.minimum(weight, 5 * weight.min())
-    return torch.tensor(weight / weight.mean(), dtype=torch.float32)
-
-
-def reweighted(weights: dict[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
-    """Return weights whose class odds are multiplied by ``weight``.
-
-    A loss weighted by α teaches odds that are α times too high for every class. Adding −log α to the last bias takes
-    that back, so that probabilities mean what they say (Menon et al., https://arxiv.org/abs/2007.07314); a run that
-    begins with such weights adds log α again.
-    """
-    bias = weights["head.bias"]
-    return weights | {"head.bias": bias + weight.log().repeat_interleave(len(bias) // len(weight))}
-
-
-def _choices(labels: Tensor, allowed: Tensor, tolerance: int) -> Tensor:
-    """Return the classes each pixel can be of, bool (n, classes, h, w).
+def train_on(
+    request: TrainRequest, material: Gathered, model: Model | None, tell: Callable[[int, int], None]
+) -> ModelCard:
+    """Train on what was gathered and write the model file; returns its card.
 
     Args:
-        labels: (n, h, w) uint8 label values.
-        allowed: (256, classes) what they say.
-        tolerance: pixels beside a border that may be of the classes on either side (Zhu et al.,
-            https://arxiv.org/abs/1812.01593).
+        request: how, and where to.
+        material: what to learn from.
+        model: what to begin with.
+        tell: called with steps done and steps in all.
+
+    Raises:
+        UsageError, InputError, ModelError, OutputError: as for :func:`train_model`.
     """
-    choices = allowed[labels.long()].permute(0, 3, 1, 2)
-    if tolerance:
-        size = 2 * tolerance + 1
-        choices = functional.max_pool2d(choices.float(), size, 1, tolerance) > 0
-    return choices
+    _check_out(request)
+    device = device_named(request.device)
+    lesson, spec, start = _lesson(request, material, model)
+    chips = _chips(request, spec, model)
+    with run_folder(request.out.with_name(request.out.name + ".run"), restart=request.restart) as folder:
+        shown = RunPage(folder, f"Training {request.out.name}", spec, lesson, device)
+        card = _card(request, material, lesson, spec, model.card if model else None)
 
+        def show(step: int, averaged: dict[str, Tensor], is_best: bool) -> None:
+            shown.update(step, averaged)
+            if is_best:
+                _save(folder / BEST, card, averaged, overwrite=True)
 
-def _score(
-    spec: NetworkSpec, weights: dict[str, Tensor], lesson: Lesson, record: dict[str, Any], folder: Path, device: str
-) -> float:
-    """Note how the run stands and return its mean IoU on held-out images; 0 where nothing is held out.
-
-    Where no class has an IoU, as labels only say what is not there, pixel accuracy stands in.
-    """
-    score = 0.0
+        weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, show)
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
-        accuracy, mean_iou = confusion.pixel_accuracy, confusion.mean_iou
-        score = mean_iou if math.isfinite(mean_iou) else accuracy
-        record |= {
-            "pixel_accuracy": accuracy if math.isfinite(accuracy) else None,
-            "mean_iou": mean_iou if math.isfinite(mean_iou) else None,
-            "iou": [round(float(iou), 4) if math.isfinite(iou) else None for iou in confusion.iou],
-        }
-    journal.note(folder / HISTORY, record)
-    log.info("%s", ", ".join(f"{key} {value}" for key, value in record.items()))
-    return score
+        split = f"held out from training, but used to choose the best step: {material.split}; whole images"
+        temperature = temperature_of(spec, weights, lesson, device) or card.temperature
+        card = replace(card, scores=[{"split": split, **confusion.to_json()}], temperature=temperature)
+    return _save(request.out, card, weights, overwrite=request.overwrite)
 
 
-def _fingerprint(net: UNet, lesson: Lesson, recipe: Recipe, chips: ChipPlan, watched: tuple[LabelledImage, ...]) -> str:
-    """Return a digest of everything that makes a run what it is: a run goes on only where all of it is the same."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((net.spec, recipe, chips, lesson.key, lesson.mean, lesson.std)).encode())
-    for part in (lesson.images, lesson.held_out, *([watched] if watched else [])):
-        digest.update(f"{len(part)} images".encode())
-        for image in part:
-            digest.update(f"{image.name} {image.group} {image.source} {image.labels.shape}".encode())
-            digest.update(image.pixels.tobytes())
-            digest.update(image.labels.tobytes())
-    for tensor in net.state_dict().values():
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _save(path: Path, card: ModelCard, weights: dict[str, Tensor], *, overwrite: bool) -> ModelCard:
+    """Write a model file: what the card's network names; torch's own bookkeeping (num_batches_tracked) stays behind."""
+    with published(path, overwrite=overwrite) as half:
+        return save_model(
+            half, card, {name: weights[name].cpu().numpy() for name in card.our_network().tensor_shapes()}
+        )
 
 
-def _pace(step: int, recipe: Recipe) -> float:
-    """Share of the peak learning rate at a step."""
-    warmup = min(recipe.warmup, recipe.steps // 4)  # a short run gets to its peak, too
-    if step < warmup:
-        return (step + 1) / warmup
-    if recipe.schedule == "constant":
-        return 1.0
-    done = (step - warmup) / max(1, recipe.steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+def _check_out(request: TrainRequest) -> None:
+    """Refuse early what cannot be written."""
+    if request.out.suffix != ".safetensors":
+        raise UsageError(f"{request.out}: a model file ends in .safetensors")
+    check_target(request.out, overwrite=request.overwrite)
 
 
-def _move_average(averaged: dict[str, Tensor], current: dict[str, Tensor], decay: float) -> None:
-    for name, tensor in current.items():
-        if tensor.dtype.is_floating_point:
-            averaged[name].lerp_(tensor, 1 - decay)
-        else:
-            averaged[name].copy_(tensor)
+def _lesson(
+    request: TrainRequest, material: Gathered, model: Model | None
+) -> tuple[Lesson, NetworkSpec, dict[str, Tensor] | None]:
+    """Return what is learned from, the network, and the weights to begin with."""
+    key, learned, held_out = material.key, material.learned, material.held_out
+    if model is not None:
+        (spec, start), mean, std = beginning(model, key.legend), model.card.mean, model.card.std
+    else:
+        mean, std = _color_statistics(_real(material))
+        spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)
+        start = None
+    for image in (*learned, *held_out):
+        image.paint_missing(mean)
+    return Lesson(key, learned, held_out, mean, std), spec, start
+
+
+def _color_statistics(images: list[LabelledImage]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per band over all labelled pixels."""
+    total = squares = np.zeros(len(images[0].pixels))
+    count = 0
+    for image in images:
+        for row in range(0, len(image.labels), _ROWS):
+            here = slice(row, row + _ROWS)
+            values = image.pixels[:, here][:, image.labels[here] > 0].astype(np.float64)
+            total = total + values.sum(1)
+            squares = squares + (values**2).sum(1)
+            count += values.shape[1]
+    if count == 0:
+        raise InputError(f"{images[0].name} and the other images: not one labelled pixel, so there is nothing to learn")
+    mean = total / count
+    std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1.0)  # images of one flat colour
+    return tuple(round(float(v), 3) for v in mean), tuple(round(float(v), 3) for v in std)
+
+
+def _chips(request: TrainRequest, spec: NetworkSpec, model: Model | None) -> ChipPlan:
+    """Return how chips are cut; refuse a size that the network cannot halve."""
+    if request.chips.size % spec.stride:
+        raise UsageError(
+            f"--chip {request.chips.size}: is not a multiple of {spec.stride}, as the network's levels need; "
+            f"give {max(1, round(request.chips.size / spec.stride)) * spec.stride}"
+        )
+    if request.chips.size == spec.stride and request.chips.batch == 1:
+        raise UsageError(
+            f"--chip {request.chips.size}: leaves the coarsest level one pixel of one chip, which has no mean and "
+            "deviation to learn by; give a larger --chip or --batch"
+        )
+    return request.chips if model is None else replace(request.chips, values=model.card.value_range)
+
+
+def _card(
+    request: TrainRequest, material: Gathered, lesson: Lesson, spec: NetworkSpec, init: ModelCard | None
+) -> ModelCard:
+    pixel = material.resolution_m or (init.resolution_m if init else GROUND_PIXEL_M)
+    means = np.array([mean for image in _real(material) for mean in color_means(image)])
+    low, high = means.min(0), means.max(0)
+    zoom, named = float(np.exp(request.chips.zoom)), ", ".join(request.material.names)
+    return ModelCard(
+        name=request.out.stem,
+        version=geoseg.__version__,
+        network=spec,
+        bands=init.bands if init else ("red", "green", "blue"),
+        value_range=init.value_range if init else (0, 255),
+        mean=lesson.mean,
+        std=lesson.std,
+        resolution_m=round(pixel, 4),
+        legend=lesson.legend,
+        receptive_radius=measure_radius(spec),
+        domain=Domain(
+            resolution_m=(round(pixel / zoom, 3), round(pixel * zoom, 3)),
+            color_mean=tuple((round(float(a), 1), round(float(b), 1)) for a, b in zip(low, high, strict=True)),
+            text=f"Images like those of {named}, at about {pixel:.3g} m",
+        ),
+        license="as the training data",
+        training=_training(request, material, init),
+        temperature=init.temperature if init else 1.0,
+    )
+
+
+def _real(material: Gathered) -> list[LabelledImage]:
+    """Return what is learned from that is not made up."""
+    return [image for image in material.learned if image.source != DEMO]
+
+
+def _training(request: TrainRequest, material: Gathered, init: ModelCard | None) -> dict[str, Any]:
+    """Return what the card says about how a model came to be, and what the one before it learned from."""
+    real, aside = _real(material), list(request.material.hold_out) or [image.name for image in material.aside]
+    return {
+        "data": [{"name": name, "images": len(real), "held_out": aside} for name in request.material.names],
+        **({"before": init.training} if init else {}),
+        "read": request.material.reading_flags,
+        "demo_scenes": len(material.learned) - len(real),
+        "init": request.init,
+        "recipe": {**asdict(request.recipe), "shares": dict(request.recipe.shares)},
+        "chips": {**asdict(request.chips), "values": list(request.chips.values)},
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from geoseg.model.card import ModelCard
 
@@ -36,10 +36,25 @@ def learned_from(card: ModelCard, images: Sequence[ImageNames]) -> str:
             sources[source] = None
     if not known:
         return ""
+    which = f"{len(known)} of the {len(images)} images" if len(images) > 1 else "the image"
     return (
-        f"model {card.name} was trained on {', '.join(sources)}, perhaps on {len(known)} of the {len(images)} images "
-        "scored here, so expect less elsewhere; score images it has not seen with --hold-out NAME"
+        f"model {card.name} was trained on {', '.join(sources)}, perhaps on {which} scored here, so expect less "
+        "elsewhere; score images it has not seen with --hold-out NAME"
     )
+
+
+def read_otherwise(card: ModelCard, said: Mapping[str, str]) -> str:
+    """Return a sentence if a model was trained on scenes read with flags that were not given now; '' if not.
+
+    Args:
+        card: of the model; ``training["read"]`` has the flags' values by their names.
+        said: the same of the scene at hand.
+    """
+    kept = card.training.get("read")
+    flags = [f"--{name} {value}" for name, value in kept.items() if name not in said] if isinstance(kept, dict) else []
+    if not flags:
+        return ""
+    return f"model {card.name} was trained on scenes read with {' '.join(flags)}; give the same for scenes like those"
 
 
 def _sources(training: dict[str, Any]) -> Iterator[dict[str, Any]]:

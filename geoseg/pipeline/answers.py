@@ -37,7 +37,7 @@ class ModelRun:
     """A model and how it is run."""
 
     model: str
-    """Its file, or ``default``."""
+    """Its file, or the name of a bundled one."""
     runs_on: RunsOn = field(default_factory=RunsOn)
     eightfold: bool = False
     """Whether the answers to mirrored windows are averaged."""

@@ -14,11 +14,13 @@ from geoseg.layers.publish import check_target
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, Place, WantedScores
 from geoseg.pipeline.two_maps import MapsRequest, TwoMaps, count_pairs, two_maps
 from geoseg.scene.georeference import ground_pixel_m
-from geoseg.scene.glimpse import glimpses
+from geoseg.scene.glimpse import glimpses, ground_of
 from geoseg.scene.open import open_raster
+from geoseg.scores.common_ground import Outline
 from geoseg.scores.compared import ComparedRows
-from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap
 from geoseg.scores.objects import Objects, match_objects
+from geoseg.scores.polygon_map import PolygonMap
+from geoseg.scores.raster_map import NOTHING, RasterMap
 from geoseg.scores.same_classes import match_classes
 from geoseg.vocabulary import NO_CONFIDENCE
 
@@ -72,7 +74,7 @@ def evaluate(request: EvaluateRequest, tell: Tell = lambda _done, _total, _pixel
 
     Raises:
         UsageError: a class that was asked for is in neither map.
-        InputError: a map cannot be used, or the two share no ground or no class.
+        InputError: a map or the scene cannot be used, or they share no ground or no class.
     """
     notes: list[str] = []
     wanted = request.wanted
@@ -80,9 +82,10 @@ def evaluate(request: EvaluateRequest, tell: Tell = lambda _done, _total, _pixel
         check_target(wanted.report, overwrite=wanted.overwrite, inputs=request.inputs)
     with ExitStack() as stack:
         maps = stack.enter_context(two_maps(request.maps, notes))
+        picture = stack.enter_context(_pictures(request.scene, maps))
         passes = _Passes(request, maps, tell)
         pairs = count_pairs(maps, passes.next())
-        shared = match_classes(maps.names, pairs, request.maps.classes, maps.synonyms.canonical, notes.append)
+        shared = match_classes(maps.names, pairs, request.maps.classes, maps.synonyms, notes.append)
         compared = _Compared(maps, shared, stack.enter_context(_percents(request.confidence, maps.grid)))
         confusion = shared.confusion(pairs)
         gathered = Gathering(confusion.scored, wanted, maps.window.shape, ground_pixel_m(maps.grid))
@@ -90,7 +93,6 @@ def evaluate(request: EvaluateRequest, tell: Tell = lambda _done, _total, _pixel
             for rows in compared.rows(passes.next()):
                 gathered.add(rows)
         objects = _objects(compared, confusion, passes) if wanted.objects else None
-        picture = stack.enter_context(_pictures(request.scene, maps.grid))
         places = tuple(_place(compared, worst, picture) for worst in gathered.worst())
     return EvaluateReport(
         {"predicted": str(request.maps.predicted), "reference": str(request.maps.reference)},
@@ -214,11 +216,19 @@ def _percents(path: Path | None, grid: Grid) -> Iterator[Callable[[Window], NDAr
 
 
 @contextmanager
-def _pictures(scene: Path | None, grid: Grid) -> Iterator[Callable[[Window], NDArray[np.uint8]] | None]:
+def _pictures(scene: Path | None, maps: TwoMaps) -> Iterator[Callable[[Window], NDArray[np.uint8]] | None]:
+    """Lend a function that shows a window of the maps' grid; None without a scene, which must share their ground."""
     if scene is None:
         yield None
         return
-    with glimpses(scene, grid) as picture:
+    there = Outline.of_grid(str(scene), ground_of(scene))
+    if there.on(maps.grid).intersection(maps.ground).area == 0:
+        here = Outline.of_grid(maps.reference.name, maps.grid.crop(maps.window))
+        raise InputError(
+            f"{scene}: shares no ground with the maps (it lies at {there.place}; they lie at {here.place}), expected "
+            "an image of the same place for --scene; look where it lies with: geoseg info"
+        )
+    with glimpses(scene, maps.grid) as picture:
         yield picture
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.errors import InputError
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
-from geoseg.model.learned import ImageNames, learned_from
+from geoseg.model.learned import ImageNames, learned_from, read_otherwise
 from geoseg.pipeline.answers import Answer, ModelRun, answer, answer_scene
 from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
-from geoseg.pipeline.scored_data import ScoredData, chosen, read_scored
+from geoseg.pipeline.scored_data import ScoredData, ScoredImage, chosen, read_scored
 from geoseg.scene.georeference import ground_pixel_m
+from geoseg.scene.read_request import flags_of
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows
 from geoseg.scores.confusion import Confusion
@@ -79,6 +81,9 @@ def evaluate_model(
     scored = [ImageNames(image.name, image.names, image.files) for image, _ in found]
     if learned := learned_from(model.card, scored):
         notes.append(learned)
+    if request.data.scenes and (unlike := read_otherwise(model.card, flags_of(request.data.scene_options))):
+        notes.append(unlike)
+    _check_labels(found, shared, request.data)
     tally = _Tally(shared, wanted)
     pixels = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +106,14 @@ def evaluate_model(
     return tally.into(report)
 
 
+def _check_labels(found: list[ScoredImage], shared: SharedClasses, data: ScoredData) -> None:
+    """Refuse data without a pixel that could be scored."""
+    if any(shared.reference[image.labels].any() for image, _ in found):
+        return
+    way = "look whether they lie on the scenes" if data.scenes else "name what the masks hold with --legend"
+    raise InputError(f"{data.text}: not one pixel is labelled, so there is nothing to score; {way}")
+
+
 def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: list[str]) -> SharedClasses:
     """Match the classes of a model and of labels by their names, or by their values where the labels have none."""
     synonyms = Synonyms.of((*model.card.legend, *legend))
@@ -117,7 +130,7 @@ def _shared_classes(request: ModelRequest, model: Model, legend: Legend, notes: 
         for name, names in ((request.run.model, ours), (request.data.text, theirs))
     ]
     nothing = np.zeros((_CODES, _CODES), np.int64)
-    shared = match_classes((sides[0], sides[1]), nothing, request.classes, synonyms.canonical, notes.append)
+    shared = match_classes((sides[0], sides[1]), nothing, request.classes, synonyms, notes.append)
     for table in (shared.predicted, shared.reference):
         table[0] = 0  # unlabelled, and never seen
     return shared

@@ -11,7 +11,7 @@ import geoseg
 from geoseg.errors import first_of
 from geoseg.layers.publish import published
 from geoseg.report.page import Beside, Bullets, Figure, Numbers, Section, Swatches, Table, Text, page
-from geoseg.report.pictures import RIGHT, UNLABELLED, WRONG, class_picture, error_picture, side_by_side
+from geoseg.report.pictures import class_picture, error_picture, picture_key, side_by_side
 from geoseg.report.plots import reliability
 from geoseg.scores.figures import ratios, shown
 
@@ -36,11 +36,12 @@ def evaluation_page(report: EvaluateReport) -> str:
         scenes = source["scenes"]
         pictures = scenes or [source["dataset"]]
         title = f"{source['model']['name']} on {first_of([Path(one).resolve().name for one in pictures], 3)}"
+        count = "1 image" if len(report.images) == 1 else f"{len(report.images)} images"
         whose = f", labelled by {source['dataset']}" if scenes else ""
         lead = (
-            f"Model {source['model']['name']}, weights {source['model']['sha256'][:12]}, on {len(report.images)} "
-            f"images of {first_of(pictures, 3)}{whose}, as geoseg segment answers them: whole, compared on their own "
-            f"pixels, {report.also['blend']} windows, {report.also['precision']} on {report.also['device']}."
+            f"Model {source['model']['name']}, weights {source['model']['sha256'][:12]}, on {count} of "
+            f"{first_of(pictures, 3)}{whose}, as geoseg segment answers: whole images, compared on "
+            f"their own pixels, {report.also['blend']} windows, {report.also['precision']} on {report.also['device']}."
         )
     else:
         title = "Evaluation of a map"
@@ -158,14 +159,12 @@ def _calibration(report: EvaluateReport) -> Section:
 
 def _places(report: EvaluateReport) -> Section:
     legend = report.confusion.legend
-    key = [(entry.name, entry.style) for entry in legend]
-    key += [("right", RIGHT), ("wrong", WRONG), ("unlabelled or nodata", UNLABELLED)]
     if not report.places:
         return Section("Worst places", [Text("No labelled pixel is wrong.")])
     figures = [Figure(_picture(place, legend), _sentence(place)) for place in report.places]
     return Section(
         "Worst places",
-        [Text("The windows with the most wrong pixels, the worst first."), Swatches(key), *figures],
+        [Text("The windows with the most wrong pixels, the worst first."), Swatches(picture_key(legend)), *figures],
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, InputError
 from geoseg.pipeline.gpkg_extras import gpkg_extras
-from geoseg.scene.open import check_file, open_raster, read_head
+from geoseg.scene.open import check_file, is_remote, open_raster, read_head
+from geoseg.scene.other_vectors import check_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,8 @@ def describe(path: str, *, allow_network: bool = False) -> dict[str, Any]:
         return describe_model(path)
     if ending in _LAYERS:
         return _describe_layers(path, ending)
+    if not is_remote(path):
+        check_other(Path(path), "geoseg describes", ", ".join(_LAYERS))
     return _describe_scene(path, allow_network=allow_network)
 
 
@@ -156,7 +159,7 @@ def _ogr_layers(path: str, local: Path) -> Iterator[dict[str, Any]]:
                 "name": str(name),
                 "geometry": None if geometry is None else str(geometry),
                 "features": int(found["features"]),
-                "crs": found["crs"],
+                "crs": _known(found["crs"]),
                 "fields": [str(field) for field in found["fields"]],
             }
     except (DataSourceError, DataLayerError) as error:
@@ -164,10 +167,24 @@ def _ogr_layers(path: str, local: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path}: cannot be read as vector layers ({reason}); export it again") from error
 
 
+def _known(crs: str | None) -> str | None:
+    """Return a layer's CRS; None for what GDAL writes where there is none."""
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    from geoseg.scene.open_vector import is_undefined
+
+    try:
+        return None if crs is None or is_undefined(pyproj.CRS.from_user_input(crs)) else crs
+    except CRSError:  # GDAL knows some that PROJ does not
+        return crs
+
+
 def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
     import pyarrow as pa
     import pyproj
     from pyarrow import parquet
+    from pyproj.exceptions import CRSError
 
     from geoseg.scene.georeference import short_name
 
@@ -177,14 +194,16 @@ def _parquet_layer(path: str, local: Path) -> dict[str, Any]:
         geo = json.loads((stored.metadata or {}).get(b"geo", b"{}"))
         primary = geo.get("primary_column")
         column = geo.get("columns", {}).get(primary, {})
-        crs = short_name(pyproj.CRS.from_user_input(column["crs"]).to_wkt()) if column.get("crs") else None
-    except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError) as error:
+        # https://geoparquet.org/releases/v1.1.0/: where none is given it is this one, and null says that it is unknown
+        stated = column.get("crs", "OGC:CRS84") if primary else None
+        crs = _known(short_name(pyproj.CRS.from_user_input(stated).to_wkt())) if stated else None
+    except (pa.ArrowException, OSError, ValueError, AttributeError, TypeError, CRSError) as error:
         raise InputError(f"{path}: cannot be read as GeoParquet ({error}); export it again") from error
     return {
         "name": local.stem,
         "geometry": ", ".join(column.get("geometry_types", [])) or None,
         "features": stored.num_rows,
-        "crs": crs or ("OGC:CRS84" if primary else None),
+        "crs": crs,
         "fields": [name for name in columns if name != primary],
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from geoseg.errors import UsageError
+from geoseg.errors import UsageError, first_of
 from geoseg.labels.classes import taught
 from geoseg.labels.folders import read_folder
 from geoseg.labels.mask_key import DUBAI, MaskKey
@@ -70,7 +70,7 @@ def read_scored(data: ScoredData, card: ModelCard, note: Callable[[str], None]) 
         return masks.legend, [ScoredImage(image, None) for image in read_folder(data.dataset, masks, note)]
     reading = ReadRequest(model_bands=card.bands, value_range=card.value_range, fill=card.mean, **data.scene_options)
     placed = read_scenes(data.scenes, reading, data.class_field, note)
-    lesson = taught(placed, None, "background", fewest=1, tell=note)
+    lesson = taught(placed, None, "background", fewest=1, note=note)
     return lesson.key.legend, [ScoredImage(_picture(one.image, card), one.path) for one in lesson.images]
 
 
@@ -96,7 +96,7 @@ def chosen(all_of_it: Sequence[ScoredImage], only: Iterable[str], text: str) -> 
     images = [one.image for one in all_of_it]
     unknown = sorted(names.difference(*(image.names for image in images)))
     if unknown:
-        some = ", ".join(sorted({image.group for image in images})[:12])
+        some = first_of(sorted({image.group for image in images}), 12)
         raise UsageError(
             f"--only: {text} has no image or tile {', '.join(map(repr, unknown))}; it has {some}, and in them images "
             f"such as {images[0].name!r}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from geoseg.layers.publish import Publication, check_target
 from geoseg.model.file import model_path
+from geoseg.model.learned import read_otherwise
 from geoseg.pipeline.accounts import timed
 from geoseg.pipeline.ahead import Ahead
 from geoseg.pipeline.centerlines import check_centerlines
@@ -24,6 +25,7 @@ from geoseg.pipeline.warm import Warm
 from geoseg.scene.georeference import short_name
 from geoseg.scene.mosaic import Mosaic
 from geoseg.scene.open import shown
+from geoseg.scene.read_request import flags_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,6 +118,7 @@ class Classifying:
         self.report.device, self.report.precision = classifier.network.device, classifier.network.precision
         self.impression = Impression(len(model.card.bands))
         self._scene, self._plan, self._model, self._classifier = scene, plan, model, classifier
+        self._said = flags_of(request.reading.options)
         self._count = _counter(self.report, plan, tell)
         self._read = Ahead(
             map(self.impression.of_pixels, scene.iter_rows(plan.windows.row_spans, plan.windows.col_span))
@@ -152,6 +155,7 @@ class Classifying:
         scene, card = self._scene, self._model.card
         self.report.warnings += [
             *scene.notes,
+            *filter(None, [read_otherwise(card, self._said)]),
             *self.impression.warnings(card, *_ground_pixels_m(self._plan, scene.ground_pixel_m)),
         ]
 

@@ -12,9 +12,10 @@ import shapely
 
 from geoseg.errors import InputError, UsageError
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scores.common_ground import grid_over
-from geoseg.scores.mapped import NOTHING, PolygonMap, RasterMap, burned
+from geoseg.scores.common_ground import grid_over, way_to_swap
 from geoseg.scores.named_polygons import VECTOR_ENDINGS, check_kind, read_named_polygons
+from geoseg.scores.polygon_map import PolygonMap, burned
+from geoseg.scores.raster_map import NOTHING, RasterMap
 from geoseg.scores.same_classes import MapNames, Synonyms
 from geoseg.vocabulary import Grid, Window
 
@@ -259,7 +260,9 @@ def _apart(predicted: RasterMap | PolygonMap, reference: RasterMap | PolygonMap)
     places = [
         f"{one.name} lies at {one.outline.place if one.outline else 'no place'}" for one in (predicted, reference)
     ]
+    one, other = predicted.outline, reference.outline
+    swap = (way_to_swap(one, other) or way_to_swap(other, one)) if one and other else None
     return InputError(
         f"{predicted.name}: shares no ground with the reference ({'; '.join(places)}), expected maps of "
-        "one place; check their CRSs with: geoseg info"
+        f"one place; {swap or 'check their CRSs with: geoseg info'}"
     )

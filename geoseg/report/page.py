@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,35 +22,38 @@ body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 74rem; background: 
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .8rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
 p { margin: .5rem 0; max-width: 48rem; overflow-wrap: anywhere; }
-.lead, caption, figcaption, footer { color: var(--soft); }
+.lead, .caption, figcaption, footer { color: var(--soft); }
 .numbers { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
 .number { background: var(--card); border-radius: .5rem; padding: .7rem 1.1rem; min-width: 9rem; }
 .number b { display: block; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .number span, .number small { color: var(--soft); font-size: .85rem; display: block; }
-.wide { overflow-x: auto; margin: 1rem 0 1.4rem; }
+.table { margin: 1rem 0 1.4rem; min-width: 0; max-width: 100%; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; }
-caption { text-align: left; font-size: .88rem; padding-bottom: .3rem; }
+.caption { font-size: .88rem; margin: 0 0 .3rem; }
 th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 600; } th:first-child, td:first-child { text-align: left; padding-left: .2rem; }
 .swatches { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; font-size: .9rem; margin: .6rem 0; }
 .swatches i { display: inline-block; width: .9em; height: .9em; border-radius: .2em; margin-right: .4em;
   border: 1px solid var(--line); vertical-align: -.1em; }
 .beside { display: flex; flex-wrap: wrap; gap: 1.2rem; }
-figure { display: table; margin: .6rem 0; max-width: 100%; break-inside: avoid; }
+figure { margin: .6rem 0; width: fit-content; min-width: 0; max-width: 100%; break-inside: avoid; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
   border-radius: .4rem; }
-figcaption { display: table-caption; caption-side: bottom; font-size: .88rem; padding-top: .35rem;
-  overflow-wrap: anywhere; }
+figcaption { width: 0; min-width: 100%; font-size: .88rem; padding-top: .35rem; overflow-wrap: anywhere; }
 ul { padding-left: 1.2rem; } li { overflow-wrap: anywhere; }
 footer { margin-top: 3rem; font-size: .85rem; }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --paper: #fff; --card: #f3f3f3; --heat: 36, 113, 163; }
   body { padding: 0; font-size: 11px; max-width: none; } h2 { break-after: avoid; }
+  figure img { min-width: 0 !important; }
   td, .number, .swatches i { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
 
 # Nothing is ever fetched or run, whatever a name in a file may say.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+_LEAST = 0.8  # of a picture's width: texts in smaller ones cannot be read
 
 
 class Part(Protocol):
@@ -83,20 +87,21 @@ class Table:
 
     def html(self) -> str:
         """Return the table as HTML."""
-        caption = f"<caption>{escaped(self.caption)}</caption>" if self.caption else ""
+        # Not within the table, whose width it would have: on a small screen it could not be read without scrolling.
+        caption = f'<p class="caption">{escaped(self.caption)}</p>' if self.caption else ""
         heads = "".join(f"<th>{escaped(head)}</th>" for head in self.heads)
         rows = []
         for i, row in enumerate(self.rows):
             shades = [0.0, *self.shades[i]] if self.shades else [0.0] * len(row)
             cells = "".join(_cell(cell, shade) for cell, shade in zip(row, shades, strict=True))
             rows.append(f"<tr>{cells}</tr>")
-        inside = f"{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
-        return f'<div class="wide"><table>{inside}</table></div>'
+        inside = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+        return f'<div class="table">{caption}<div class="wide"><table>{inside}</table></div></div>'
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture with a sentence below it."""
+    """A picture with a sentence below it; it scrolls where it would become too small to read."""
 
     png: bytes
     caption: str
@@ -106,9 +111,10 @@ class Figure:
     def html(self) -> str:
         """Return the figure as HTML, the picture inside."""
         code = base64.b64encode(self.png).decode("ascii")
-        width = f' width="{self.width_px}"' if self.width_px else ""
-        image = f'<img src="data:image/png;base64,{code}" alt="{escaped(self.caption)}"{width}>'
-        return f"<figure>{image}<figcaption>{escaped(self.caption)}</figcaption></figure>"
+        width = self.width_px or struct.unpack(">I", self.png[16:20])[0]  # of the PNG's header
+        size = f'width="{width}" style="min-width: {round(_LEAST * width)}px"'
+        image = f'<img src="data:image/png;base64,{code}" alt="{escaped(self.caption)}" {size}>'
+        return f'<figure><div class="wide">{image}</div><figcaption>{escaped(self.caption)}</figcaption></figure>'
 
 
 @dataclass(frozen=True, slots=True)

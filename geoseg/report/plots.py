@@ -45,8 +45,8 @@ def lines(
         axes.set_yscale("log")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    if curves:
-        axes.legend(frameon=False, fontsize=9)
+    if curves:  # within, the legend would lie on curves; on the left it is seen first where the picture scrolls
+        axes.figure.legend(frameon=False, fontsize=9, loc="outside upper left", ncols=2)
     return png(figure)
 
 
@@ -55,7 +55,7 @@ def reliability(
     accuracy: Sequence[float],
     share: Sequence[float],
     *,
-    size: tuple[float, float] = (5.0, 5.4),
+    size: tuple[float, float] = (5.0, 5.8),
 ) -> bytes:
     """Return a reliability diagram as PNG: accuracy by confidence, and how many pixels each bin holds.
 
@@ -78,7 +78,7 @@ def reliability(
     axes.set_ylabel("accuracy")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    figure.legend(frameon=False, fontsize=9, loc="outside upper left")  # within, it would lie on bars
     below.bar(middles, share, 0.94 / count, color=_GREY)
     below.set_ylabel("pixels")
     below.yaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")

@@ -15,6 +15,7 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import InputError
 from geoseg.scene.damage import decoding
+from geoseg.scene.georeference import grid_of
 from geoseg.scene.open import open_raster
 from geoseg.scene.read_request import ReadRequest
 from geoseg.scene.reader import open_scene
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
 def glimpses(path: Path, grid: Grid) -> Iterator[Callable[[Window], NDArray[np.uint8]]]:
     """Lend a function that shows a window of a grid: red, green and blue, shape (3, height, width).
 
-    Values are stretched as for the network; ground that the scene does not cover is black.
+    Values are stretched as for the network; ground that the scene does not cover is black. One band is shown as grey,
+    a palette in its colours.
 
     Raises:
         InputError: the scene cannot be used, or not be laid over the grid.
     """
-    with open_scene(path, ReadRequest()) as scene, open_raster(path) as dataset:
+    with open_raster(path) as dataset, open_scene(path, ReadRequest(bands=_grey(dataset))) as scene:
         try:
             warped = WarpedVRT(
                 dataset,
@@ -57,6 +59,19 @@ def glimpses(path: Path, grid: Grid) -> Iterator[Callable[[Window], NDArray[np.u
             ) from None
         with warped:
             yield lambda window: _picture(path, warped, scene.look, window)
+
+
+def ground_of(path: Path) -> Grid:
+    """Return where a scene lies; raises InputError where that is nowhere, and says how to place its file."""
+    with open_raster(path) as dataset:
+        return grid_of(dataset, means="gdal_edit.py -a_srs EPSG:n FILE")
+
+
+def _grey(dataset: DatasetReader) -> tuple[int, int, int] | None:
+    """Return the first band as red, green and blue where there are no three, nor a palette; else None."""
+    colors = [color.name for color in dataset.colorinterp]
+    imagery = [number for number, color in enumerate(colors, 1) if color != "alpha"] or [1]
+    return None if len(imagery) > 2 or colors[0] == "palette" else (imagery[0],) * 3
 
 
 def _picture(path: Path, dataset: DatasetReader, look: Look, window: Window) -> NDArray[np.uint8]:

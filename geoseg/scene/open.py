@@ -165,6 +165,9 @@ def _why_missing(name: str, local: Path) -> str:
         return "is a broken link; restore the file it points to"
     if re.match(r"[A-Za-z][A-Za-z0-9_]+:", name):
         return "is not a file; geoseg opens files, not GDAL connection strings (gdal_translate writes one)"
+    if "|layername=" in name:
+        file, _, layer = name.partition("|layername=")
+        return f"is a layer in the words of QGIS, expected a file; write that one with: ogr2ogr out.gpkg {file} {layer}"
     return "does not exist; check the path"
 
 

@@ -15,7 +15,9 @@ import numpy as np
 import shapely
 
 from geoseg.errors import InputError, UsageError
+from geoseg.scene.longitudes import full_turn
 from geoseg.scene.open import check_file, read_head
+from geoseg.scene.other_vectors import as_geopackage, check_other, other_kind, swapped_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +68,12 @@ def read_layers(path: Path, *fields: str) -> list[tuple[str, geopandas.GeoDataFr
     Raises:
         InputError: the file is missing, of another kind, or damaged.
     """
-    local = check_file(path)
-    kind = path.suffix.lower()
+    kind, expected = path.suffix.lower(), ", ".join(_KINDS)
     if kind not in _KINDS:
-        raise InputError(
-            f"{path}: is no vector file geoseg reads, expected {', '.join(_KINDS)}; "
-            f"write it as one with: ogr2ogr out.gpkg {path}"
-        )
+        check_other(path, "geoseg reads", expected)
+    local = check_file(path)
+    if kind not in _KINDS:
+        raise other_kind(path, "geoseg reads", expected)
     magic, driver = _KINDS[kind]
     head = read_head(str(path), local)
     if not head.startswith(magic) and not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(magic):
@@ -121,17 +122,39 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: is damaged or not supported ({reason}); copy or export it again") from None
 
 
+def field_names(path: Path, layer: str) -> list[str]:
+    """Return the names of a layer's fields, of a file that `read_layers` has let in; raises InputError as that does."""
+    import pyogrio
+
+    _, driver = _KINDS[path.suffix.lower()]
+    with reading(path):
+        if driver:
+            return [str(field) for field in pyogrio.read_info(_source(path, driver), layer=layer)["fields"]]
+        ((_, frame),) = _parquet_layers(path)
+        return [str(field) for field in frame.columns if field != frame.geometry.name]
+
+
 def layer_crs(path: Path, name: str, geometry: geopandas.GeoSeries) -> pyproj.CRS:
-    """Return the CRS of a layer in two dimensions; raises InputError where it has none."""
+    """Return the CRS of a layer in two dimensions.
+
+    Raises:
+        InputError: it has none, or one of degrees and coordinates that are none.
+    """
     import pyproj
 
     crs = None if geometry.crs is None else pyproj.CRS(geometry.crs)
-    if crs is None or crs.type_name == "Engineering CRS":
+    if crs is None or crs.type_name == "Engineering CRS" or is_undefined(crs):
         raise InputError(
             f"{path}: its layer {name} has no CRS, expected one; "
-            "give it one with: ogr2ogr -a_srs EPSG:n out.gpkg in.gpkg"
+            f"give it one with: {as_geopackage(path, '-a_srs EPSG:n')}"
         )
+    _check_degrees(path, name, geometry, crs)
     return crs.to_2d()
+
+
+def is_undefined(crs: pyproj.CRS) -> bool:
+    """Tell whether a CRS is what GDAL writes into a GeoPackage where there is none."""
+    return bool(crs.name.startswith("Undefined "))
 
 
 def sound_polygons(geometry: NDArray[np.object_]) -> SoundPolygons:
@@ -153,13 +176,39 @@ def sound_polygons(geometry: NDArray[np.object_]) -> SoundPolygons:
     return SoundPolygons(inner[areal], owners, int(np.count_nonzero(~placed)), int(np.count_nonzero(wrong)))
 
 
+def _check_degrees(path: Path, name: str, geometry: geopandas.GeoSeries, crs: pyproj.CRS) -> None:
+    """Raise InputError where most geometries lie at no longitude and latitude, but have a CRS of such."""
+    turn = full_turn(crs)
+    left, bottom, right, top = shapely.bounds(np.asarray(geometry, object)).T
+    middles = np.stack([(left + right) / 2, (bottom + top) / 2], axis=1)
+    middles = middles[np.isfinite(middles).all(1)]
+    far = (np.abs(middles) > (turn, turn / 4)).any(1)
+    if not turn or np.count_nonzero(far) * 2 <= len(far):
+        return
+    x, y = middles[far][0]
+    found = f"{path}: its layer {name} has coordinates such as {x:.10g}, {y:.10g} and the CRS {crs.name}"
+    if abs(y) <= turn and abs(x) <= turn / 4:
+        raise InputError(f"{found}, expected longitude before latitude; swap them with: {swapped_axes(path)}")
+    raise InputError(
+        f"{found}, expected degrees of longitude and latitude; "
+        f"say which CRS they are of with: {as_geopackage(path, '-a_srs EPSG:n')}"
+    )
+
+
+def _source(path: Path, driver: str) -> str:
+    """Return the name by which pyogrio opens a file: it cannot be told which driver to use.
+
+    GeoJSON's alone reads what has this prefix.
+    """
+    return f"GeoJSON:{path.absolute()}" if driver == "GeoJSON" else str(path.absolute())
+
+
 def _ogr_layers(
     path: Path, driver: str, fields: tuple[str, ...]
 ) -> Iterator[tuple[str, geopandas.GeoDataFrame | None]]:
     import pyogrio
 
-    # pyogrio cannot be told which driver to use, but GeoJSON's alone reads what has this prefix.
-    source = f"GeoJSON:{path.absolute()}" if driver == "GeoJSON" else str(path.absolute())
+    source = _source(path, driver)
     if driver != "GeoJSON" and any(mark in source for mark in "!?;"):
         # pyogrio's vsi_path would cut the path there and open what the rest names.
         raise InputError(f"{path}: has one of ! ? ; in its full path, expected none; rename the file or its folder")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.scene.open import MAX_PIXELS
 from geoseg.scene.stretch import StretchRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from geoseg.scene.validity import NodataOption
 
 MOST_FINER = 4
@@ -39,3 +41,14 @@ class ReadRequest:
     max_pixels: float = MAX_PIXELS
     on_read_error: Literal["fail", "nodata"] = "fail"
     allow_network: bool = False
+
+
+def flags_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what of a user's options decides which values a network sees, as flags have it: ``{"bands": "4,1,2"}``.
+
+    Args:
+        options: fields of a :class:`ReadRequest`; those with their default are left out.
+    """
+    bands, stretch = options.get("bands"), options.get("stretch", StretchRequest())
+    said = {} if bands is None else {"bands": ",".join(map(str, bands))}
+    return said if stretch.kind == "auto" else {**said, "stretch": stretch.text}

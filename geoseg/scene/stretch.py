@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROBUST = (2.0, 98.0)
-_TABLE_SIZE = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,12 @@ class StretchRequest:
     kind: Literal["auto", "none", "values", "percentiles"] = "auto"
     low: float = _ROBUST[0]
     high: float = _ROBUST[1]
+
+    @property
+    def text(self) -> str:
+        """The same as ``--stretch`` has it."""
+        percent = "%" if self.kind == "percentiles" else ""
+        return self.kind if self.kind in ("auto", "none") else f"{self.low:.15g}{percent},{self.high:.15g}{percent}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,6 @@ class ValidityRule:
     mask: bool = False
     """Whether the file has a mask band or a ``.msk`` file."""
 
-    @property
-    def always_valid(self) -> bool:
-        """Whether nothing but NaN can be invalid."""
-        return self.alpha is None and not self.mask and not any(value is not None for value in self.nodata)
-
     def of_pixels(self, pixels: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Return the validity that the pixels themselves tell, None where all are valid.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from pyproj.exceptions import ProjError
 from geoseg.errors import InputError
 from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scene.longitudes import copies, full_turn, past_the_end, projected_whole
+from geoseg.scene.other_vectors import swapped_axes
+from geoseg.scores.named_polygons import VECTOR_ENDINGS
 from geoseg.vocabulary import Grid
 
 if TYPE_CHECKING:
@@ -143,6 +146,18 @@ def grid_over(reference: Outline, other: Outline | None, metres: float) -> Grid 
     dx, dy = dx / wide * metres, dy / high * metres
     height, width = max(1, round((top - bottom) / dy)), max(1, round((right - left) / dx))
     return Grid(crs, _north_up(left, top, dx, dy), height, width)
+
+
+def way_to_swap(drawn: Outline, other: Outline) -> str | None:
+    """Return how to swap x and y of polygons that would then share ground with another map; None where they would not.
+
+    Latitude comes first in files of those who take EPSG:4326 at its word.
+    """
+    swapped = Outline(drawn.name, drawn.crs, drawn.corners[:, ::-1])
+    path = Path(drawn.name)
+    if path.suffix.lower() not in VECTOR_ENDINGS or grid_over(other, swapped, 1.0) is None:
+        return None
+    return f"{path} would lie there with x and y swapped: {swapped_axes(path)}"
 
 
 def _north_up(left: float, top: float, dx: float, dy: float) -> Affine:

@@ -110,7 +110,7 @@ class Confusion:
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the scores as JSON values (NaN becomes None); field names as in DESIGN's ``evaluate``."""
+        """Return the scores as JSON values (NaN becomes None); field names as in ``docs/evaluation.md``."""
         classes = {}
         for i, entry in enumerate(self.legend):
             if entry.name == self.bucket:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
-from geoseg.errors import InputError
+from geoseg.errors import InputError, first_of
 from geoseg.scene.longitudes import cut_at_the_end, full_turn
-from geoseg.scene.open_vector import layer_crs, read_layers, reading, sound_polygons
+from geoseg.scene.open_vector import field_names, layer_crs, read_layers, reading, sound_polygons
+from geoseg.scene.other_vectors import as_geopackage, check_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     import pyproj
     from numpy.typing import NDArray
 
-VECTOR_ENDINGS = (".gpkg", ".geojson", ".fgb", ".parquet")
+VECTOR_ENDINGS = (".gpkg", ".geojson", ".json", ".fgb", ".parquet")
 """Endings of the vector files that are maps."""
 NO_CLASS = ""
 """Name of the class of polygons that somebody drew without saying what they are."""
-_CONVERTIBLE = {".shp", ".json", ".kml", ".gml", ".gdb"}
+_FIELDS_TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,14 @@ class _Layer:
 
 
 def check_kind(path: Path) -> None:
-    """Refuse other kinds of vector files than maps can be, before they are taken for broken rasters.
+    """Refuse folders and other kinds of vector files than maps can be, before they are taken for broken rasters.
 
     Raises:
-        InputError: the file is one, and has to be converted.
+        InputError: it is one of these; vector files have to be converted.
     """
-    if path.suffix.lower() in _CONVERTIBLE:
-        raise InputError(
-            f"{path}: is no kind of file that maps and labels are read from, expected one of "
-            f"{', '.join(VECTOR_ENDINGS)} or a raster; convert it with: ogr2ogr {path.stem}.gpkg {path}"
-        )
+    check_other(path, "geoseg reads as labels or maps", f"{', '.join(VECTOR_ENDINGS)} or a class raster")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected one file of polygons or a class raster; name a file in it")
 
 
 def read_named_polygons(path: Path, field: str, is_class: Callable[[str], bool]) -> NamedPolygons:
@@ -99,9 +98,21 @@ def _sorted(
             f"{path}: holds lines or points ({flat}), expected polygons of the ground that each class covers; "
             "lines become such by a buffer of half their width"
         )
-    raise InputError(
-        f"{path}: has no polygon layer with a field {field!r} or the name of a class (only {nameless}); "
-        "name the field of the classes with --class-field NAME, or call the layer buildings, roads, …"
+    raise _unnamed(path, field, [name for name, frame, _ in named if frame is not None], alone=len(found) == 1)
+
+
+def _unnamed(path: Path, field: str, layers: list[str], *, alone: bool) -> InputError:
+    """Return the refusal of layers of polygons none of which names classes; ``alone`` if the file has no other."""
+    fields = list(dict.fromkeys(one for layer in layers for one in field_names(path, layer)))
+    told = f"with the fields {first_of(fields, _FIELDS_TOLD)}" if fields else "without fields"
+    # A GeoPackage may hold tables beside its layers, and all that are copied would get the name.
+    layer = "" if alone and path.suffix.lower() != ".gpkg" else layers[0]
+    command = as_geopackage(path, "-nln buildings", layer=layer)
+    return InputError(
+        f"{path}: has no polygon layer with a field {field!r} or the name of a class (only {', '.join(layers)}, "
+        f"{told}), expected one; name the field of the classes with --class-field NAME or, if all polygons are of one "
+        "class, give --class-name NAME (of train, and of evaluate --model) or write a layer that is called like the "
+        f"class: {command}"
     )
 
 

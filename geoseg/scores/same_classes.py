@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoseg.class_names import is_background
+from geoseg.class_names import is_background, made_color
 from geoseg.errors import InputError, UsageError
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
@@ -23,7 +22,7 @@ BUCKET = "other"
 """Name of what is not scored: ground without a polygon, and classes that only one map has."""
 
 _GREY = "#808080"
-_GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring numbers get distant hues
+_NAMELESS = re.compile(r"class_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +31,21 @@ class Synonyms:
 
     known: Mapping[str, str]
     """Class name by class or layer name, both in lower case."""
+    classes: Mapping[str, MapClass] = field(default_factory=dict)
+    """The classes that maps have, by the name under which they are compared; the first of a name."""
 
     @classmethod
     def of(cls, classes: Iterable[MapClass]) -> Synonyms:
         """Return the synonyms of the default legend and of more classes; the default legend wins."""
-        known = {"bg": "background"}
-        for legend in (DEFAULT_LEGEND, list(classes)):
+        known, theirs = {"bg": "background"}, list(classes)
+        for legend in (DEFAULT_LEGEND, theirs):
             for entry in legend:
                 known.setdefault(_plain(entry.name), _plain(entry.name))
             for entry in legend:  # what is a class by its own name is none by a layer's
                 if entry.layer is not None:
                     known.setdefault(_plain(entry.layer), known[_plain(entry.name)])
-        return cls(known)
+        by_name = {known[_plain(entry.name)]: entry for entry in reversed(theirs)}
+        return cls(known, by_name)
 
     def is_class(self, name: str) -> bool:
         """Return whether a name is one of a class or of its layer."""
@@ -92,7 +94,7 @@ def match_classes(
     maps: tuple[MapNames, MapNames],
     pairs: NDArray[np.int64],
     wanted: str | None,
-    canonical: Callable[[str], str],
+    synonyms: Synonyms,
     note: Callable[[str], None],
 ) -> SharedClasses:
     """Return the classes that two maps share.
@@ -102,7 +104,7 @@ def match_classes(
         pairs: shape (n, n), pixels by reference code and predicted code; the last code is nodata, which the
             reference never has.
         wanted: comma list of classes, ``all`` for those of either map, None for those of both.
-        canonical: turns names in ``wanted`` into those that are compared.
+        synonyms: turn names in ``wanted`` into those that are compared, and know the colours of the maps' classes.
         note: called with each sentence worth telling.
 
     Raises:
@@ -116,7 +118,7 @@ def match_classes(
         (one.declared | {named[code] for code in seen if code in named}) - {BUCKET}
         for one, named, seen in zip(maps, names, occur, strict=True)
     ]
-    scored = _scored(maps, declared, wanted, canonical)
+    scored = _scored(maps, declared, wanted, synonyms.canonical)
     for i in (0, 1):
         alone = _in_order(declared[i] - declared[1 - i])
         if alone:
@@ -131,8 +133,9 @@ def match_classes(
     unscored = any(rest in table[sorted(seen)] for table, seen in zip(tables, occur, strict=True) if seen)
     unscored = unscored or any(BUCKET in named.values() for named in names)
     if not unscored and declared[0] == declared[1] == set(scored):
-        return SharedClasses(_legend(scored), None, tables[0], tables[1])
-    return SharedClasses(_legend([*scored, BUCKET]), BUCKET, tables[0], tables[1])
+        return SharedClasses(_legend(scored, synonyms.classes), None, tables[0], tables[1])
+    legend = _legend([*scored, BUCKET], synonyms.classes)
+    return SharedClasses(legend, BUCKET, tables[0], tables[1])
 
 
 def _named(
@@ -194,17 +197,18 @@ def _scored(
 
 def _way_out(maps: tuple[MapNames, MapNames]) -> str:
     """Return how to name the classes of maps that do not do so."""
-    nameless = re.compile(r"class_\d+").fullmatch
-    bare = [one.path for one in maps if one.numbered and all(map(nameless, one.names.values()))]
+    bare = [one.path for one in maps if one.numbered and all(map(_NAMELESS.fullmatch, one.names.values()))]
     if not bare:
         return "name the field of the classes with --class-field"
     return f"name the values with: geoseg vectorize {bare[0]} --legend NAMES.csv --out labels.gpkg"
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Return names in the order of the default legend, others after them by the alphabet."""
+    """Return names in the order of the default legend, others after them by the alphabet, background last."""
     first = [entry.name for entry in DEFAULT_LEGEND]
-    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+    return sorted(
+        names, key=lambda name: (is_background(name), first.index(name) if name in first else len(first), name)
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -213,24 +217,25 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(shown[:12] + ["…"] * (len(shown) > 12)) or "none"
 
 
-def _legend(names: list[str]) -> Legend:
-    """Return a legend with colours and smallest areas of the default one, and made-up colours for other names."""
-    known = {entry.name: (entry.color, entry.style, entry.min_area_m2) for entry in DEFAULT_LEGEND}
-    known |= {name: (_GREY, _GREY, 0.0) for name in names if name == BUCKET or is_background(name)}
-    made = ((_hue(i), _hue(i), 0.0) for i in range(len(names)))
-    traits = [known.get(name) or next(made) for name in names]
-    return Legend(
-        tuple(
-            MapClass(value, name, None, *of_class)
-            for value, (name, of_class) in enumerate(zip(names, traits, strict=True), 1)
-        )
-    )
+def _legend(names: list[str], classes: Mapping[str, MapClass]) -> Legend:
+    """Return a legend in the maps' own colours, else those of the default one, else made-up ones.
 
-
-def _hue(number: int) -> str:
-    """Return one of many colours that differ."""
-    channels = colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.6, 0.8)
-    return "#" + "".join(f"{round(channel * 255):02X}" for channel in channels)
+    Args:
+        names: of the classes, by value from 1.
+        classes: of the maps, by name; the smallest areas are those of the default legend all the same.
+    """
+    areas = {entry.name: entry.min_area_m2 for entry in DEFAULT_LEGEND}
+    known = {entry.name: (entry.color, entry.style) for entry in DEFAULT_LEGEND}
+    known |= {name: (_GREY, _GREY) for name in names if is_background(name)}
+    known |= {name: (entry.color, entry.style) for name, entry in classes.items()}
+    known[BUCKET] = _GREY, _GREY
+    entries = []
+    for value, name in enumerate(names, 1):
+        number = _NAMELESS.fullmatch(name)
+        made = made_color(int(number[1]) if number else value)
+        color, style = known.get(name, (made, made))
+        entries.append(MapClass(value, name, None, color, style, areas.get(name, 0.0)))
+    return Legend(tuple(entries))
 
 
 def _plain(name: str) -> str:

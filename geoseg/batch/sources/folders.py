@@ -6,12 +6,12 @@ import fnmatch
 import glob
 import os
 import re
-import struct
 from typing import TYPE_CHECKING
+
+from geoseg.scene.own_rasters import is_own_raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import BinaryIO
 
 IMAGE_ENDINGS = frozenset({
     ".tif", ".tiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg", ".img", ".vrt", ".bil", ".bip", ".bsq",
@@ -19,8 +19,6 @@ IMAGE_ENDINGS = frozenset({
 """Endings by which images are told from other files of a folder, in lower case."""
 
 _MAGIC = re.compile(r"[*?[]")
-_GDAL_METADATA = 42112  # https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
-_OWN = (b"GEOSEG_LEGEND", b"GEOSEG_CONTENT")
 
 
 def is_pattern(text: str) -> bool:
@@ -83,7 +81,7 @@ def images_matching(pattern: str, note: Callable[[str], None]) -> list[str]:
     for path in sorted(glob.glob(pattern)):
         if os.path.isdir(path):
             found += images_below(path, note)
-        elif _ending(path) in endings and not (os.path.isfile(path) and _is_own_raster(path)):
+        elif _ending(path) in endings and not (os.path.isfile(path) and is_own_raster(path)):
             found.append(path)
     return found
 
@@ -132,36 +130,8 @@ def _is(kind: Callable[[], bool]) -> bool:
 
 
 def _is_taken(entry: os.DirEntry[str]) -> bool:
-    return not _is_own_raster(entry.path) if _is(entry.is_file) else entry.is_symlink()
+    return not is_own_raster(entry.path) if _is(entry.is_file) else entry.is_symlink()
 
 
 def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
-
-
-def _is_own_raster(path: str) -> bool:
-    """Tell whether a file is a class or confidence raster that geoseg wrote, by its tags; GDAL is not needed."""
-    if _ending(path) not in (".tif", ".tiff"):
-        return False
-    try:
-        with open(path, "rb") as file:
-            text = _gdal_metadata(file)
-    except (OSError, ValueError, struct.error):
-        return False
-    return any(name in text for name in _OWN)
-
-
-def _gdal_metadata(file: BinaryIO) -> bytes:
-    """Return the metadata of a TIFF's first image; raises struct.error and the like where there is no TIFF."""
-    head = file.read(16)
-    order = ">" if head[:2] == b"MM" else "<"
-    big = struct.unpack_from(order + "H", head, 2)[0] == 43
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
-    counter, entry = struct.Struct(order + ("Q" if big else "H")), struct.Struct(order + ("HHQQ" if big else "HHII"))
-    file.seek(start)
-    (count,) = counter.unpack(file.read(counter.size))
-    for tag, _, size, where in entry.iter_unpack(file.read(entry.size * min(count, 1000))):
-        if tag == _GDAL_METADATA:
-            file.seek(where)
-            return file.read(min(size, 2**20))
-    return b""

@@ -20,7 +20,7 @@ from geoseg.learn.begin import beginning
 from geoseg.learn.calibrate import best_temperature, temperature_of
 from geoseg.learn.device import device_named
 from geoseg.learn.lesson import Lesson, Recipe
-from geoseg.learn.train import _choices, class_weights, reweighted
+from geoseg.learn.loop import _choices, class_weights, reweighted
 from geoseg.model.file import load_card, load_model, save_model
 from geoseg.model.network import NetworkSpec
 from geoseg.model.torch_unet import UNet
@@ -110,6 +110,17 @@ def test_grey_scenes_of_sixteen_bits_without_a_crs_are_learned_from_as_told(town
     card = load_model(tmp_path / "m.safetensors").card
     assert card.mean[0] == card.mean[1] == card.mean[2]
     assert 50 < card.mean[0] < 160
+    assert card.training["read"] == {"bands": "1,1,1", "stretch": "0,10000"}
+    scene, model = ["--src-crs", "EPSG:32645", "--bands", "1,1,1"], ["--model", str(tmp_path / "m.safetensors")]
+    told = "model m was trained on scenes read with --stretch 0,10000; give the same for scenes like those"
+    for verb in (
+        ["segment", str(tmp_path / "grey.tif"), *model, "--raster", str(tmp_path / "c.tif"), "--overwrite", *scene],
+        ["evaluate", *model, *map(str, given[:6]), *scene],
+    ):
+        shown = CliRunner().invoke(geoseg, verb, catch_exceptions=False)
+        assert (shown.exit_code, told in shown.stderr) == (0, True), shown.stderr
+        shown = CliRunner().invoke(geoseg, [*verb, "--stretch", "0,10000"], catch_exceptions=False)
+        assert (shown.exit_code, "was trained on scenes read" in shown.stderr) == (0, False), shown.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -141,6 +152,9 @@ def test_a_cuda_device_learns_the_same_and_takes_over_a_run(town, tmp_path):
         (("somewhere", "--elsewhere", "background"), "--elsewhere: is about scenes"),
         (("somewhere", "--init", "default", "--width", "16"), "--width: the network is that of --init"),
         (("somewhere", "--width", "16", "--widest", "4"), "--widest 4: is less than --width 16"),
+        (("somewhere", "--demo-share", "0.5"), "--demo-share: is about made-up scenes, and there are none"),
+        (("somewhere", "--gamma", "3"), "--gamma: is about the focal loss, and the loss is ce+iou"),
+        (("somewhere", "--device", "gpu"), "--device: 'gpu' is not a device"),
     ],
 )
 def test_flags_that_make_no_sense_together(tmp_path, given, sentence):
@@ -193,7 +207,7 @@ def test_scores_of_scenes_that_the_first_run_learned_from_are_called_that(town, 
         assert (data["name"], data["held_out"]) == ("tiles", ["1"] if split == "auto" else [])
         went_on = run(*given, "--init", first, "-o", second, "--overwrite", "--restart")
         assert went_on.exit_code == 0, went_on.stderr
-        words = "trained on tiles, perhaps on 1 of the 1 images scored here"
+        words = "trained on tiles, perhaps on the image scored here"
         assert (words in " ".join(went_on.stderr.split())) == told
     files = [word for name in sorted((town / "tiles").glob("*.tif")) for word in ("--scene", name)]
     by_file = run(*files, *given[2:], "--init", first, "-o", second, "--overwrite", "--restart")
