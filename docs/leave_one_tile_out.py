@@ -36,9 +36,9 @@ from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.train import TrainRequest, train_on
 from geoseg.model.file import load_model, save_model
 from geoseg.model.network import doubling
-from geoseg.pipeline.answers import ModelRun
-from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
-from geoseg.pipeline.scored_data import ScoredData
+from geoseg.pipeline.evaluate.answers import ModelRun
+from geoseg.pipeline.evaluate.model import ModelRequest, evaluate_model
+from geoseg.pipeline.evaluate.scored_data import ScoredData
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 DEMO_SCENES = 120

@@ -1,4 +1,4 @@
-"""From names of classes that somebody else chose to classes of ours: layer, colour, style and smallest area."""
+"""Names of classes that somebody else chose: which mean the same, and their layer, colour, style and smallest area."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import colorsys
 import itertools
 import re
 import unicodedata
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from geoseg.errors import UsageError
 from geoseg.vocabulary import DEFAULT_LEGEND, Legend, MapClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _GOLDEN = 0.618033988749895  # of the colour wheel: neighbouring values get distant hues
 _NO_LAYER = {"background", "bg", "other", "others", "unlabeled", "unlabelled", "unknown", "none", "nodata", "ignore"}
@@ -127,3 +127,39 @@ def _named(value: int, name: str, color: str | None) -> MapClass:
         return entry
     # Its own name, the style and smallest area of what it means.
     return replace(entry, style=twin.style, color=color or twin.color, min_area_m2=twin.min_area_m2)
+
+
+@dataclass(frozen=True, slots=True)
+class Synonyms:
+    """Names that mean the same class: those of classes and of their layers, in any case of letters."""
+
+    known: Mapping[str, str]
+    """Class name by class or layer name, both in lower case."""
+    classes: Mapping[str, MapClass] = field(default_factory=dict)
+    """The classes that maps have, by the name under which they are compared; the first of a name."""
+
+    @classmethod
+    def of(cls, classes: Iterable[MapClass]) -> Synonyms:
+        """Return the synonyms of the default legend and of more classes; the default legend wins."""
+        known, theirs = {"bg": "background"}, list(classes)
+        for legend in (DEFAULT_LEGEND, theirs):
+            for entry in legend:
+                known.setdefault(_plain(entry.name), _plain(entry.name))
+            for entry in legend:  # what is a class by its own name is none by a layer's
+                if entry.layer is not None:
+                    known.setdefault(_plain(entry.layer), known[_plain(entry.name)])
+        by_name = {known[_plain(entry.name)]: entry for entry in reversed(theirs)}
+        return cls(known, by_name)
+
+    def is_class(self, name: str) -> bool:
+        """Return whether a name is one of a class or of its layer."""
+        return _plain(name) in self.known
+
+    def canonical(self, name: str) -> str:
+        """Return the one name under which a class is compared."""
+        return self.known.get(_plain(name), _plain(name))
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: small letters, without the marks a legend cannot hold."""
+    return " ".join(re.sub("[,=\0]", " ", name).split()).casefold()

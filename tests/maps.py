@@ -11,8 +11,8 @@ from affine import Affine
 from rasterio.features import shapes
 
 from geoseg.layers.legend import legend_tags
-from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
-from geoseg.pipeline.two_maps import MapsRequest
+from geoseg.pipeline.evaluate.maps import EvaluateRequest, evaluate
+from geoseg.pipeline.evaluate.two_maps import MapsRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 UTM = "EPSG:32633"

@@ -20,6 +20,7 @@ from rasterio.crs import CRS
 from geoseg import gdal_guard
 from geoseg.errors import InputError, Interrupted, UsageError
 from geoseg.inference.windows import WindowRequest
+from geoseg.maps.named_polygons import read_named_polygons
 from geoseg.pipeline.placed import placed
 from geoseg.pipeline.plan import Place, make_plan, read_request
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
@@ -27,7 +28,6 @@ from geoseg.scene import open_vector
 from geoseg.scene.area import Area, read_aoi, whole_or_box
 from geoseg.scene.open_vector import read_layers, sound_polygons
 from geoseg.scene.reader import open_scene
-from geoseg.scores.named_polygons import read_named_polygons
 from geoseg.vector.clip import clipped
 from geoseg.vector.measure import Ruler
 from geoseg.vector.polygonize import Tracing, polygonize

@@ -11,7 +11,7 @@ import shapely
 from affine import Affine
 
 from geoseg.errors import InputError, UsageError
-from geoseg.pipeline.two_maps import MapsRequest
+from geoseg.pipeline.evaluate.two_maps import MapsRequest
 from tests.maps import NORTH_UP, UTM, blobs, polygons_of, scores, write_layers, write_raster
 
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from geoseg.class_names import made_color
 from geoseg.cli.evaluate import command
 from geoseg.errors import InputError, UsageError
-from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
-from geoseg.pipeline.evaluation import WantedScores
-from geoseg.pipeline.two_maps import MapsRequest, TwoMaps
+from geoseg.pipeline.evaluate.maps import EvaluateRequest, evaluate
+from geoseg.pipeline.evaluate.report import WantedScores
+from geoseg.pipeline.evaluate.two_maps import MapsRequest, TwoMaps
 from geoseg.scores.boundary import Borders
 from geoseg.scores.calibration import Calibration
 from geoseg.scores.compared import ComparedRows

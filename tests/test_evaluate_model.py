@@ -21,11 +21,11 @@ from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelledImage
 from geoseg.model.learned import ImageNames, learned_from
-from geoseg.pipeline.answers import ModelRun, answer
-from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
-from geoseg.pipeline.evaluation import WantedScores
+from geoseg.pipeline.evaluate.answers import ModelRun, answer
+from geoseg.pipeline.evaluate.model import ModelRequest, evaluate_model
+from geoseg.pipeline.evaluate.report import WantedScores
+from geoseg.pipeline.evaluate.scored_data import ScoredData, ScoredImage, chosen
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
-from geoseg.pipeline.scored_data import ScoredData, ScoredImage, chosen
 from geoseg.pipeline.segment import segment
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND

@@ -8,9 +8,9 @@ import rasterio
 from affine import Affine
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
-from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
-from geoseg.pipeline.two_maps import MapsRequest, TwoMaps
-from geoseg.scores.raster_map import NOTHING, RasterMap
+from geoseg.maps.raster_map import NOTHING, RasterMap
+from geoseg.pipeline.evaluate.maps import EvaluateRequest, evaluate
+from geoseg.pipeline.evaluate.two_maps import MapsRequest, TwoMaps
 from geoseg.vocabulary import Legend, MapClass, Window
 from tests.maps import NORTH_UP, ROTATED, SOUTH_UP, UTM, blobs, perfect, polygons_of, scores, write_layers, write_raster
 

@@ -48,7 +48,8 @@ def test_folders_hold_other_things_too(tmp_path):
     found = gathered(Material(scenes=(ScenePair((scene.parent,), labels),), how="none"), None, notes.append)
     assert [image.name for image in found.learned] == ["a"]
     assert any(str(far) in note and "left out" in note for note in notes)
-    with pytest.raises(InputError, match=r"ogr2ogr houses\.gpkg .*houses\.shp"):
+    geopandas.read_file(labels).to_file(tmp_path / "houses.shp")
+    with pytest.raises(InputError, match=r"ogr2ogr out\.gpkg .*houses\.shp"):
         gathered(Material(scenes=(ScenePair((scene,), tmp_path / "houses.shp"),)), None, print)
 
 

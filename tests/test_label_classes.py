@@ -15,7 +15,7 @@ from geoseg.errors import InputError
 from geoseg.labels.labelled import LabelledImage, color_means
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.scenes import ScenePair
-from geoseg.learn.begin import beginning
+from geoseg.learn.initial_weights import initial_weights
 from geoseg.model.learned import ImageNames, learned_from
 from geoseg.model.network import NetworkSpec
 from geoseg.vocabulary import Legend, MapClass
@@ -58,7 +58,7 @@ def test_a_class_keeps_its_output_in_any_case_of_letters(make_model):
     model = make_model(NetworkSpec(3, 3, (4, 8)))
     model = replace(model, card=replace(model.card, legend=LEGEND))
     lower = Legend(tuple(replace(entry, name=entry.name.lower()) for entry in LEGEND))
-    _, weights = beginning(model, lower)
+    _, weights = initial_weights(model, lower)
     np.testing.assert_array_equal(weights["head.weight"], model.weights["head.weight"])
 
 

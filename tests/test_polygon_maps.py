@@ -10,8 +10,8 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.scores.named_polygons import NamedPolygons
-from geoseg.scores.polygon_map import PolygonMap
+from geoseg.maps.named_polygons import NamedPolygons
+from geoseg.maps.polygon_map import PolygonMap
 from geoseg.vocabulary import Grid
 
 _PLACES = {  # somewhere in each CRS, and a pole

@@ -16,10 +16,10 @@ from geoseg.labels.labelled import LabelKey, LabelledImage, class_shares
 from geoseg.learn import checkpoint, journal, scoring
 from geoseg.learn import loop as training
 from geoseg.learn.chips import ChipPlan
-from geoseg.learn.folder import run_folder
-from geoseg.learn.journal import note, noted
+from geoseg.learn.journal import append_record, read_records
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.loop import Run, train
+from geoseg.learn.run_folder import run_folder
 from geoseg.learn.run_page import RunPage, samples
 from geoseg.learn.scoring import iter_scores
 from geoseg.model.network import NetworkSpec
@@ -44,16 +44,16 @@ def learn(folder, lesson, steps=4, **more):
 
 def test_a_torn_line_is_left_out_and_does_no_harm_to_the_next(tmp_path):
     path = tmp_path / "history.jsonl"
-    assert noted(path, "step") == []
+    assert read_records(path, "step") == []
     for step in (2, 4, 6):
-        note(path, {"step": step, "loss": step / 10})
+        append_record(path, {"step": step, "loss": step / 10})
     path.write_bytes(path.read_bytes()[:-9])
-    note(path, {"step": 4, "loss": 9.0})
-    note(path, {"step": 6, "loss": 0.5})
-    assert noted(path, "step") == [{"step": 2, "loss": 0.2}, {"step": 4, "loss": 9.0}, {"step": 6, "loss": 0.5}]
+    append_record(path, {"step": 4, "loss": 9.0})
+    append_record(path, {"step": 6, "loss": 0.5})
+    assert read_records(path, "step") == [{"step": 2, "loss": 0.2}, {"step": 4, "loss": 9.0}, {"step": 6, "loss": 0.5}]
     with path.open("ab") as more:
         more.write(b'["no record"]\n{"step": "x"}\n\xff\xfe\n')
-    assert len(noted(path, "step")) == 3
+    assert len(read_records(path, "step")) == 3
 
 
 def test_a_run_with_a_torn_history_goes_on(tmp_path):
@@ -73,7 +73,7 @@ def test_a_run_with_a_torn_history_goes_on(tmp_path):
     seen = []
     learn(tmp_path, lesson, steps=6, show=lambda step, _weights, _is_best: seen.append(step))
     assert seen == [4, 6], "what was shown before the stop but not kept is shown again"
-    assert [record["step"] for record in noted(history, "step")] == [2, 4, 6]
+    assert [record["step"] for record in read_records(history, "step")] == [2, 4, 6]
 
 
 def test_one_run_at_a_time_and_only_its_own_files_are_taken_away(tmp_path):
@@ -113,7 +113,7 @@ def test_the_history_of_a_resumed_run_is_that_of_a_straight_one(tmp_path):
             with pytest.raises(KeyboardInterrupt):
                 learn(folder, lesson, steps=8, tell=tell)
         learn(folder, lesson, steps=8)
-        stories.append(noted(folder / "history.jsonl", "step"))
+        stories.append(read_records(folder / "history.jsonl", "step"))
     assert stories[0] == stories[1]
     assert json.loads((tmp_path / "straight/history.jsonl").read_text().splitlines()[0])["step"] == 2
 
@@ -137,7 +137,7 @@ def test_a_stop_costs_no_more_than_the_time_between_two_checkpoints(tmp_path, mo
     assert told == [1, 2, 3, 4, 4, 5, 6, 7, 8], "the step of the stop itself is taken again, and no other"
     for name, tensor in straight.items():
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=0)
-    assert [record["step"] for record in noted(tmp_path / "history.jsonl", "step")] == [2, 4, 6, 8]
+    assert [record["step"] for record in read_records(tmp_path / "history.jsonl", "step")] == [2, 4, 6, 8]
 
 
 def test_what_the_caller_watches_is_of_the_run(tmp_path):
@@ -159,7 +159,7 @@ def test_a_full_disk_is_said_with_the_file_and_leaves_the_older_one(tmp_path, na
     before = (tmp_path / "last.pt").read_bytes()
     (tmp_path / f".{name}.tmp").symlink_to("/dev/full")
     put = {"last.pt": lambda: checkpoint.store(tmp_path / name, {"a": torch.zeros(99999)}),
-           "index.html": lambda: journal.put(tmp_path / name, b"<html>")}  # fmt: skip
+           "index.html": lambda: journal.write_whole(tmp_path / name, b"<html>")}  # fmt: skip
     with pytest.raises(OutputError, match=rf"{name}: could not be written: No space left"):
         put[name]()
     assert (tmp_path / "last.pt").read_bytes() == before
@@ -167,7 +167,7 @@ def test_a_full_disk_is_said_with_the_file_and_leaves_the_older_one(tmp_path, na
     (tmp_path / "history.jsonl").unlink()
     (tmp_path / "history.jsonl").symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"history.jsonl: could not be written"):
-        note(tmp_path / "history.jsonl", {"step": 1})
+        append_record(tmp_path / "history.jsonl", {"step": 1})
 
 
 @pytest.mark.parametrize("size", [(70, 90), (33, 130), (16, 16)])
@@ -226,7 +226,7 @@ def test_the_page_shows_nothing_where_there_is_no_image(tmp_path):
     missing[:, 60:] = True
     image.labels[missing] = 0
     spec, lesson = NetworkSpec(3, 5, (4, 8)), a_lesson([an_image()], [replace(image, missing=missing)])
-    note(tmp_path / "history.jsonl", {"step": 2, "loss": 1.0, "pixel_accuracy": 0.5, "mean_iou": 0.25})
+    append_record(tmp_path / "history.jsonl", {"step": 2, "loss": 1.0, "pixel_accuracy": 0.5, "mean_iou": 0.25})
     RunPage(tmp_path, "t", spec, lesson, "cpu").update(2, UNet(spec).state_dict())
     picture = np.asarray(Image.open(tmp_path / "samples.png").convert("RGB"))
     for panel in range(4):

@@ -20,9 +20,9 @@ from geoseg.labels.mosaic import clusters, share_ground
 from geoseg.labels.same_ground import SLIVER, ends, overlap, unseen
 from geoseg.labels.scenes import ScenePair
 from geoseg.labels.split import split
+from geoseg.maps.common_ground import Outline
 from geoseg.scene.georeference import grid_of
 from geoseg.scene.open import open_raster
-from geoseg.scores.common_ground import Outline
 from geoseg.vocabulary import Grid
 from tests.labelled_ground import ORIGIN, UTM, classes, noise, square, write, write_scene
 

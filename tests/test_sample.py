@@ -13,8 +13,8 @@ from geoseg.cli.main import geoseg
 from geoseg.demo.render import render
 from geoseg.learn.radius import measure_radius
 from geoseg.model.file import BUNDLED, load_card, model_path
-from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
-from geoseg.pipeline.two_maps import MapsRequest
+from geoseg.pipeline.evaluate.maps import EvaluateRequest, evaluate
+from geoseg.pipeline.evaluate.two_maps import MapsRequest
 from geoseg.vocabulary import Window
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from geoseg.cli.main import geoseg
 from geoseg.errors import UsageError
 from geoseg.labels.labelled import LabelKey, LabelledImage
-from geoseg.learn.begin import beginning
 from geoseg.learn.calibrate import best_temperature, temperature_of
 from geoseg.learn.device import device_named
+from geoseg.learn.initial_weights import initial_weights
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.loop import _choices, class_weights, reweighted
 from geoseg.model.file import load_card, load_model, save_model
@@ -230,13 +230,13 @@ def test_a_head_is_carried_over_by_name(make_model):
     legend = Legend(
         (MapClass(1, "background", None, "#000001", "#000001"), MapClass(2, "water", "water", "#000002", "#000002"))
     )
-    spec, weights = beginning(model, legend)
+    spec, weights = initial_weights(model, legend)
     assert spec == NetworkSpec(3, 2, (4, 8))
     before = model.weights["head.weight"]
     np.testing.assert_array_equal(weights["head.weight"][1], before[2])
     np.testing.assert_allclose(weights["head.weight"][0], before[[0, 1, 3, 4]].mean(0), rtol=1e-6)
     assert weights["head.bias"].shape == (2,)
-    same, kept = beginning(model, model.card.legend)
+    same, kept = initial_weights(model, model.card.legend)
     assert same == model.card.network
     for name, tensor in kept.items():
         np.testing.assert_array_equal(tensor, model.weights[name])
@@ -252,10 +252,10 @@ def scores_of(spec, weights, pixels):
 def test_classes_that_answer_for_patches_are_carried_over_and_reweighted_whole(make_model):
     model = make_model(NetworkSpec(3, 5, (4, 8), patch=2))
     pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
-    spec, weights = beginning(model, DEFAULT_LEGEND)
+    spec, weights = initial_weights(model, DEFAULT_LEGEND)
     before = scores_of(spec, weights, pixels)
     water_and_road = Legend(tuple(DEFAULT_LEGEND.by_value(value) for value in (3, 2)))
-    torch.testing.assert_close(scores_of(*beginning(model, water_and_road), pixels), before[:, [2, 1]])
+    torch.testing.assert_close(scores_of(*initial_weights(model, water_and_road), pixels), before[:, [2, 1]])
     odds = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     after = scores_of(spec, reweighted(weights, odds), pixels)
     torch.testing.assert_close(after, before + odds.log().view(1, -1, 1, 1))

@@ -48,7 +48,7 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     from geoseg.cli.progress import progress_on
     from geoseg.learn.compare import CompareRequest, compare
     from geoseg.learn.compare_page import to_html, to_text
-    from geoseg.learn.journal import put
+    from geoseg.learn.journal import write_whole
     from geoseg.learn.paper import Protocol
 
     kept_memory()
@@ -59,11 +59,11 @@ def command(dataset: Path, out: str, as_json: bool, progress: str, **flags: Any)
     )
 
     def keep(so_far: Comparison) -> None:
-        put(
+        write_whole(
             request.out / "compare.json",
             json.dumps(so_far.to_json(), ensure_ascii=False, allow_nan=False, indent=1).encode(),
         )
-        put(request.out / "index.html", to_html(so_far).encode())
+        write_whole(request.out / "index.html", to_html(so_far).encode())
 
     with progress_on(progress, "compare", "step") as meter:
         comparison = compare(request, meter.at, keep)

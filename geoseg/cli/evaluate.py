@@ -14,7 +14,7 @@ from geoseg.cli.options import FiniteRange, json_option, overwrite_option, talk_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from geoseg.pipeline.evaluation import EvaluateReport, WantedScores
+    from geoseg.pipeline.evaluate.report import EvaluateReport, WantedScores
 
 _FILE = click.Path(path_type=Path)
 
@@ -130,7 +130,7 @@ def command(paths: tuple[Path, ...], progress: str, as_json: bool, **given: Any)
     for warning in report.warnings:
         message(progress, warning)
     if wanted.report is not None:
-        from geoseg.pipeline.evaluation_page import write_page
+        from geoseg.pipeline.evaluate.page import write_page
 
         write_page(report, wanted.report)
         message(progress, f"{wanted.report}: written", "result")
@@ -170,7 +170,7 @@ def _of_the_other(scenes: tuple[Path, ...]) -> str:
 
 def _wanted(given: Mapping[str, Any]) -> WantedScores:
     """Return the scores that the flags ask for; a report shows all of them."""
-    from geoseg.pipeline.evaluation import WantedScores
+    from geoseg.pipeline.evaluate.report import WantedScores
 
     shows, pixels, metres = given["report"] is not None, given["tolerance_px"], given["tolerance_m"]
     if pixels is not None and metres is not None:
@@ -189,8 +189,8 @@ def _wanted(given: Mapping[str, Any]) -> WantedScores:
 def _of_maps(
     predicted: Path, reference: Path, given: Mapping[str, Any], wanted: WantedScores, tell: Any
 ) -> EvaluateReport:
-    from geoseg.pipeline.evaluate import EvaluateRequest, evaluate
-    from geoseg.pipeline.two_maps import MapsRequest
+    from geoseg.pipeline.evaluate.maps import EvaluateRequest, evaluate
+    from geoseg.pipeline.evaluate.two_maps import MapsRequest
 
     maps = MapsRequest(predicted, reference, given["classes"], given["class_field"], given["resolution"])
     return evaluate(EvaluateRequest(maps, given["confidence"], next(iter(given["scenes"]), None), wanted), tell)
@@ -199,9 +199,9 @@ def _of_maps(
 def _of_model(paths: tuple[Path, ...], given: Mapping[str, Any], wanted: WantedScores, tell: Any) -> EvaluateReport:
     from geoseg.inference.network import RunsOn
     from geoseg.labels.scene_labels import ClassField
-    from geoseg.pipeline.answers import ModelRun
-    from geoseg.pipeline.evaluate_model import ModelRequest, evaluate_model
-    from geoseg.pipeline.scored_data import ScoredData
+    from geoseg.pipeline.evaluate.answers import ModelRun
+    from geoseg.pipeline.evaluate.model import ModelRequest, evaluate_model
+    from geoseg.pipeline.evaluate.scored_data import ScoredData
 
     precision = None if given["precision"] == "auto" else given["precision"]
     run = ModelRun(given["model"], RunsOn(given["device"], precision, given["threads"]), given["tta"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from geoseg.class_names import Synonyms
 from geoseg.errors import InputError, UsageError, first_of
 from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.layers.legend import completed
-from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import DEFAULT_LEGEND, NODATA, Legend, MapClass
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geoseg.labels.same_ground import SLIVER, Grounds
-from geoseg.scores.common_ground import Outline
+from geoseg.maps.common_ground import Outline
 from geoseg.vocabulary import NODATA, Window
 
 if TYPE_CHECKING:

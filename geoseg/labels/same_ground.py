@@ -10,8 +10,7 @@ import shapely
 from affine import Affine
 
 from geoseg.errors import InputError
-from geoseg.labels.scene_labels import inside
-from geoseg.scores.common_ground import Outline, projection
+from geoseg.maps.common_ground import Outline, inside, projection
 from geoseg.vocabulary import NODATA, Grid
 
 if TYPE_CHECKING:

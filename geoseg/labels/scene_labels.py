@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import shapely
-from rasterio.features import rasterize
 
+from geoseg.class_names import Synonyms
 from geoseg.errors import InputError, UsageError
+from geoseg.maps.common_ground import Outline, covered, inside
+from geoseg.maps.named_polygons import VECTOR_ENDINGS, NamedPolygons, check_kind, read_named_polygons
+from geoseg.maps.polygon_map import PolygonMap
+from geoseg.maps.raster_map import NOTHING, RasterMap
 from geoseg.scene.open import open_raster
-from geoseg.scores.named_polygons import VECTOR_ENDINGS, NamedPolygons, check_kind, read_named_polygons
-from geoseg.scores.polygon_map import PolygonMap
-from geoseg.scores.raster_map import NOTHING, RasterMap
-from geoseg.scores.same_classes import Synonyms
 from geoseg.vocabulary import NODATA, Grid
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from geoseg.scores.common_ground import Outline
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +134,3 @@ def _named(labels: Path, field: ClassField) -> NamedPolygons:
     polygons = read_named_polygons(labels, "", lambda _layer: True)
     names = np.full(len(polygons.names), field.one_class, object)
     return replace(polygons, names=names, declared=frozenset({field.one_class}))
-
-
-def covered(labels: Outline, grid: Grid) -> shapely.Geometry:
-    """Return the part of a grid that labels cover, in its column and row coordinates; of no area where none is."""
-    return shapely.intersection(labels.on(grid), shapely.box(0, 0, grid.width, grid.height))
-
-
-def inside(area: shapely.Geometry, grid: Grid, *, touched: bool = False) -> NDArray[np.bool_]:
-    """Return which pixels of a grid have their centre, or any part, in an area of its column and row coordinates."""
-    if area.is_empty:
-        return np.zeros(grid.shape, bool)
-    if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
-        return np.ones(grid.shape, bool)
-    burned: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8", all_touched=touched)
-    return burned > 0

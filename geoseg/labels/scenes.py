@@ -10,13 +10,13 @@ import numpy as np
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
-from geoseg.labels.scene_labels import ClassField, SceneLabels, covered, opened_labels
+from geoseg.labels.scene_labels import ClassField, SceneLabels, opened_labels
+from geoseg.maps.common_ground import Outline, covered, way_to_swap
 from geoseg.scene.georeference import grid_of, ground_pixel_m
 from geoseg.scene.open import open_raster
 from geoseg.scene.own_rasters import is_own_raster
 from geoseg.scene.read_request import MOST_FINER
 from geoseg.scene.reader import open_scene
-from geoseg.scores.common_ground import Outline, way_to_swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

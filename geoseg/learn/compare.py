@@ -18,13 +18,13 @@ from geoseg.labels.same_ground import unseen
 from geoseg.labels.split import split
 from geoseg.learn.chips import ChipPlan, cut_batch
 from geoseg.learn.device import device_named
-from geoseg.learn.folder import run_folder
-from geoseg.learn.journal import note, noted
+from geoseg.learn.journal import append_record, read_records
 from geoseg.learn.lesson import Lesson
 from geoseg.learn.loop import Run, class_weights, train
 from geoseg.learn.losses import loss_named
 from geoseg.learn.measures import forward_seconds, measures
 from geoseg.learn.paper import HELD_OUT, KINDS, LEGEND, LOSSES, UNLABELED, Protocol
+from geoseg.learn.run_folder import EPOCHS, run_folder
 from geoseg.learn.run_page import middle
 from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import iter_scores
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 _MEASURED = 70  # patches on either side that accuracy and loss are measured on, every epoch the same
 _RESAMPLES = 2000
-EPOCHS = "epochs.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +231,12 @@ def _contest(
         record: dict[str, Any] = {"epoch": step // protocol.steps_per_epoch}
         for part, patches in probes.items():
             record[part] = asdict(measures(spec, weights, lesson, patches, (loss, weight), device))
-        note(folder / EPOCHS, record)
+        append_record(folder / EPOCHS, record)
 
     with run_folder(request.out / f"{kind}-{loss}", restart=request.overwrite) as folder:
         run = Run(folder, None, device, watched=tuple(held_out))
         weights = train(spec, lesson, protocol.recipe(loss), protocol.chips(), run, tell, measure)
-        epochs = noted(folder / EPOCHS, "epoch")
+        epochs = read_records(folder / EPOCHS, "epoch")
     images, small = _scored(spec, weights, lesson, held_out, device)
     crops = [middle(image) for image in held_out]
     values = class_values(LEGEND)

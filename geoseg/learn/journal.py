@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def note(path: Path, record: dict[str, Any]) -> None:
+def append_record(path: Path, record: dict[str, Any]) -> None:
     """Append a record as a line of JSON; what a killed run left of a line gets one of its own.
 
     Raises:
@@ -27,7 +27,7 @@ def note(path: Path, record: dict[str, Any]) -> None:
         lines.write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
 
-def noted(path: Path, key: str) -> list[dict[str, Any]]:
+def read_records(path: Path, key: str) -> list[dict[str, Any]]:
     """Return the records of a file in order of a number in them; of those with the same, the last.
 
     A run that goes on after a stop takes steps again that it had noted. Lines that are no records are left out.
@@ -45,7 +45,7 @@ def noted(path: Path, key: str) -> list[dict[str, Any]]:
     return [record for _, record in sorted(records.items())]
 
 
-def put(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that readers find the old content or the new one; raises OutputError."""
     with replaced(path) as half:
         half.write_bytes(content)

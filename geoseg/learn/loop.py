@@ -24,6 +24,7 @@ from geoseg.learn import checkpoint, journal
 from geoseg.learn.ahead import batches
 from geoseg.learn.device import half_precision
 from geoseg.learn.losses import loss_named
+from geoseg.learn.run_folder import CHECKPOINT, HISTORY
 from geoseg.learn.sampling import Sampler
 from geoseg.learn.scoring import normalized, score_images
 from geoseg.model.torch_unet import UNet
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "last.pt"
-HISTORY = "history.jsonl"
 _KEEP_SECONDS = 60.0
 """Longest time between two checkpoints, but for a step that takes longer: what any stop may cost."""
 _OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
@@ -218,7 +217,7 @@ def _score(
             "mean_iou": mean_iou if math.isfinite(mean_iou) else None,
             "iou": [round(float(iou), 4) if math.isfinite(iou) else None for iou in confusion.iou],
         }
-    journal.note(folder / HISTORY, record)
+    journal.append_record(folder / HISTORY, record)
     log.info("%s", ", ".join(f"{key} {value}" for key, value in record.items()))
     return score
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoseg.labels.labelled import class_values
-from geoseg.learn.journal import noted, put
+from geoseg.learn.journal import read_records, write_whole
+from geoseg.learn.run_folder import CURVES, HISTORY, LOSS, PAGE, SAMPLES
 from geoseg.learn.scoring import iter_scores
 from geoseg.vocabulary import NODATA
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from geoseg.learn.lesson import Lesson
     from geoseg.model.network import NetworkSpec
 
-PAGE, CURVES, LOSS, SAMPLES = "index.html", "curves.png", "loss.png", "samples.png"
 _SHOWN = 4
 _SIZE = 256  # pixels
 _NAMES = {"pixel_accuracy": "pixel accuracy", "mean_iou": "mean IoU"}
@@ -51,12 +51,12 @@ class RunPage:
         from geoseg.report.page import Beside, Figure, Section, Swatches, Table, page
         from geoseg.report.pictures import picture_key
 
-        history = noted(self.folder / "history.jsonl", "step")
+        history = read_records(self.folder / HISTORY, "step")
         curves, pictures = _curves(history), self._samples(weights)
         loss = _curves(history, ("loss",))
-        put(self.folder / CURVES, curves)
-        put(self.folder / LOSS, loss)
-        put(self.folder / SAMPLES, pictures)
+        write_whole(self.folder / CURVES, curves)
+        write_whole(self.folder / LOSS, loss)
+        write_whole(self.folder / SAMPLES, pictures)
         scored = _scored(self.lesson.held_out)
         keys = [key for key in ("step", "loss", *_NAMES) if key in history[-1]]
         rows = [[_told(record.get(key)) for key in keys] for record in history[::-1]]
@@ -67,7 +67,7 @@ class RunPage:
             Section("Figures", [Table([_NAMES.get(key, key) for key in keys], rows)]),
         ]
         text = page(self.title, sections, lead=f"After {step} steps; {scored}.")
-        put(self.folder / PAGE, text.encode())
+        write_whole(self.folder / PAGE, text.encode())
 
     def _samples(self, weights: dict[str, Tensor]) -> bytes:
         from geoseg.report.pictures import class_picture, error_picture, side_by_side, stacked

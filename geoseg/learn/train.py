@@ -12,14 +12,14 @@ from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import DEMO, LabelledImage, color_means
 from geoseg.labels.material import Gathered, Material, gathered
 from geoseg.layers.publish import check_target, published
-from geoseg.learn.begin import beginning
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.chips import ChipPlan
 from geoseg.learn.device import device_named
-from geoseg.learn.folder import run_folder
+from geoseg.learn.initial_weights import initial_weights
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.loop import Run, train
 from geoseg.learn.radius import measure_radius
+from geoseg.learn.run_folder import BEST, run_folder
 from geoseg.learn.run_page import RunPage
 from geoseg.learn.scoring import score_images
 from geoseg.model.card import Domain, ModelCard
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ROWS = 512  # looked at together
-BEST = "best.safetensors"
-"""In the run's folder: the model as it would be if the run ended at its best scoring so far.
-
-Scores and a temperature are measured at the end."""
 
 GROUND_PIXEL_M = 1.0
 """Of the Dubai images; measured on the athletics track of Tile 7, since the data set states none."""
@@ -154,7 +150,7 @@ def _lesson(
     """Return what is learned from, the network, and the weights to begin with."""
     key, learned, held_out = material.key, material.learned, material.held_out
     if model is not None:
-        (spec, start), mean, std = beginning(model, key.legend), model.card.mean, model.card.std
+        (spec, start), mean, std = initial_weights(model, key.legend), model.card.mean, model.card.std
     else:
         mean, std = _color_statistics(_real(material))
         spec = NetworkSpec(len(mean), len(key.legend), request.widths, kind=request.kind, patch=request.patch)

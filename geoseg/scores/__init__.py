@@ -1,1 +1,1 @@
-"""How well maps agree: confusion, borders, objects and confidences, and how maps of any kind are laid together."""
+"""How well maps agree: confusion, borders, objects and confidences."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,42 +18,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from geoseg.class_names import Synonyms
+
 BUCKET = "other"
 """Name of what is not scored: ground without a polygon, and classes that only one map has."""
 
 _GREY = "#808080"
 _NAMELESS = re.compile(r"class_(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Synonyms:
-    """Names that mean the same class: those of classes and of their layers, in any case of letters."""
-
-    known: Mapping[str, str]
-    """Class name by class or layer name, both in lower case."""
-    classes: Mapping[str, MapClass] = field(default_factory=dict)
-    """The classes that maps have, by the name under which they are compared; the first of a name."""
-
-    @classmethod
-    def of(cls, classes: Iterable[MapClass]) -> Synonyms:
-        """Return the synonyms of the default legend and of more classes; the default legend wins."""
-        known, theirs = {"bg": "background"}, list(classes)
-        for legend in (DEFAULT_LEGEND, theirs):
-            for entry in legend:
-                known.setdefault(_plain(entry.name), _plain(entry.name))
-            for entry in legend:  # what is a class by its own name is none by a layer's
-                if entry.layer is not None:
-                    known.setdefault(_plain(entry.layer), known[_plain(entry.name)])
-        by_name = {known[_plain(entry.name)]: entry for entry in reversed(theirs)}
-        return cls(known, by_name)
-
-    def is_class(self, name: str) -> bool:
-        """Return whether a name is one of a class or of its layer."""
-        return _plain(name) in self.known
-
-    def canonical(self, name: str) -> str:
-        """Return the one name under which a class is compared."""
-        return self.known.get(_plain(name), _plain(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +207,3 @@ def _legend(names: list[str], classes: Mapping[str, MapClass]) -> Legend:
         color, style = known.get(name, (made, made))
         entries.append(MapClass(value, name, None, color, style, areas.get(name, 0.0)))
     return Legend(tuple(entries))
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is compared: small letters, without the marks a legend cannot hold."""
-    return " ".join(re.sub("[,=\0]", " ", name).split()).casefold()

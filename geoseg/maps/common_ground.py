@@ -12,12 +12,13 @@ import pyproj
 import shapely
 from affine import Affine
 from pyproj.exceptions import ProjError
+from rasterio.features import rasterize
 
 from geoseg.errors import InputError
+from geoseg.maps.named_polygons import VECTOR_ENDINGS
 from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scene.longitudes import copies, full_turn, past_the_end, projected_whole
 from geoseg.scene.other_vectors import swapped_axes
-from geoseg.scores.named_polygons import VECTOR_ENDINGS
 from geoseg.vocabulary import Grid
 
 if TYPE_CHECKING:
@@ -234,3 +235,18 @@ def projection(
 def _bendable(ring: shapely.Geometry) -> shapely.Geometry:
     """Return a ring with vertices at which straight lines can become curves."""
     return shapely.segmentize(ring, max(ring.length / (4 * PIECES), 1e-9))
+
+
+def covered(labels: Outline, grid: Grid) -> shapely.Geometry:
+    """Return the part of a grid that labels cover, in its column and row coordinates; of no area where none is."""
+    return shapely.intersection(labels.on(grid), shapely.box(0, 0, grid.width, grid.height))
+
+
+def inside(area: shapely.Geometry, grid: Grid, *, touched: bool = False) -> NDArray[np.bool_]:
+    """Return which pixels of a grid have their centre, or any part, in an area of its column and row coordinates."""
+    if area.is_empty:
+        return np.zeros(grid.shape, bool)
+    if area.covers(shapely.box(0.5, 0.5, grid.width - 0.5, grid.height - 0.5)):
+        return np.ones(grid.shape, bool)
+    burned: NDArray[np.uint8] = rasterize([(area, 1)], grid.shape, fill=0, dtype="uint8", all_touched=touched)
+    return burned > 0

@@ -14,10 +14,10 @@ from rasterio.features import rasterize
 
 from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
+from geoseg.maps.common_ground import PIECES, Outline, onto_both_sides, projection, same_crs
+from geoseg.maps.named_polygons import NO_CLASS
+from geoseg.maps.raster_map import NOTHING
 from geoseg.scene.longitudes import full_turn, past_the_end, side_by_side
-from geoseg.scores.common_ground import PIECES, Outline, onto_both_sides, projection, same_crs
-from geoseg.scores.named_polygons import NO_CLASS
-from geoseg.scores.raster_map import NOTHING
 from geoseg.vocabulary import DEFAULT_LEGEND
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.scores.named_polygons import NamedPolygons
-    from geoseg.scores.raster_map import CodesOf
+    from geoseg.maps.named_polygons import NamedPolygons
+    from geoseg.maps.raster_map import CodesOf
     from geoseg.vocabulary import Grid, Window
 
 _MOST = 250  # classes of a vector file; pixel values end at 254, and there are "other" and nodata

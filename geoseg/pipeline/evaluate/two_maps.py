@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from geoseg.class_names import Synonyms
 from geoseg.errors import InputError, UsageError
+from geoseg.maps.common_ground import grid_over, way_to_swap
+from geoseg.maps.named_polygons import VECTOR_ENDINGS, check_kind, read_named_polygons
+from geoseg.maps.polygon_map import PolygonMap, burned
+from geoseg.maps.raster_map import NOTHING, RasterMap
 from geoseg.scene.open import MAX_PIXELS, open_raster
-from geoseg.scores.common_ground import grid_over, way_to_swap
-from geoseg.scores.named_polygons import VECTOR_ENDINGS, check_kind, read_named_polygons
-from geoseg.scores.polygon_map import PolygonMap, burned
-from geoseg.scores.raster_map import NOTHING, RasterMap
-from geoseg.scores.same_classes import MapNames, Synonyms
+from geoseg.scores.same_classes import MapNames
 from geoseg.vocabulary import Grid, Window
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ import shapely
 
 from geoseg.errors import InputError, UsageError
 from geoseg.layers.publish import check_target
-from geoseg.pipeline.evaluation import EvaluateReport, Gathering, Place, WantedScores
-from geoseg.pipeline.two_maps import MapsRequest, TwoMaps, count_pairs, two_maps
+from geoseg.maps.common_ground import Outline
+from geoseg.maps.polygon_map import PolygonMap
+from geoseg.maps.raster_map import NOTHING, RasterMap
+from geoseg.pipeline.evaluate.report import EvaluateReport, Gathering, Place, WantedScores
+from geoseg.pipeline.evaluate.two_maps import MapsRequest, TwoMaps, count_pairs, two_maps
 from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scene.glimpse import glimpses, ground_of
 from geoseg.scene.open import open_raster
-from geoseg.scores.common_ground import Outline
 from geoseg.scores.compared import ComparedRows
 from geoseg.scores.objects import Objects, match_objects
-from geoseg.scores.polygon_map import PolygonMap
-from geoseg.scores.raster_map import NOTHING, RasterMap
 from geoseg.scores.same_classes import match_classes
 from geoseg.vocabulary import NO_CONFIDENCE
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoseg.pipeline.two_maps import CodeRows, Tell
+    from geoseg.pipeline.evaluate.two_maps import CodeRows, Tell
     from geoseg.scores.confusion import Confusion
     from geoseg.scores.f1 import Found
     from geoseg.scores.same_classes import SharedClasses
@@ -165,7 +165,7 @@ class _Compared:
 def _objects(compared: _Compared, confusion: Confusion, passes: _Passes) -> Found:
     """Match polygons as they are drawn where both maps are vector files, else regions of pixels."""
     if passes.traces:
-        from geoseg.pipeline.objects import predicted_objects, reference_objects
+        from geoseg.pipeline.evaluate.objects import predicted_objects, reference_objects
 
         predicted = predicted_objects(compared.rows(passes.next()), compared.grid, confusion.legend)
         reference = reference_objects(compared.rows(passes.next()), compared.grid, confusion.legend)

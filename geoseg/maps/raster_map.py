@@ -18,10 +18,10 @@ from rasterio.windows import Window as FileWindow
 from geoseg.class_names import is_unlabelled
 from geoseg.errors import InputError
 from geoseg.layers.legend import read_legend
+from geoseg.maps.common_ground import Outline, same_grid
 from geoseg.scene.damage import decoding
 from geoseg.scene.georeference import bounds_of, grid_of
 from geoseg.scene.longitudes import full_turn, past_the_end
-from geoseg.scores.common_ground import Outline, same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,17 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOCK = ".lock"
-OWN = (
-    "last.pt",
-    "best.safetensors",
-    "history.jsonl",
-    "epochs.jsonl",
-    "index.html",
-    "curves.png",
-    "loss.png",
-    "samples.png",
-)
-"""Files that a run writes there."""
+CHECKPOINT = "last.pt"
+BEST = "best.safetensors"
+"""The model as it would be if the run ended at its best scoring so far, but for scores and temperature."""
+HISTORY = "history.jsonl"
+EPOCHS = "epochs.jsonl"
+PAGE, CURVES, LOSS, SAMPLES = "index.html", "curves.png", "loss.png", "samples.png"
+OWN = (CHECKPOINT, BEST, HISTORY, EPOCHS, PAGE, CURVES, LOSS, SAMPLES)
+"""Files that a run writes there, all of them."""
 
 
 @contextmanager

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoseg.class_names import Synonyms
 from geoseg.errors import InputError
 from geoseg.layers.publish import check_target
 from geoseg.model.file import load_model, model_path
 from geoseg.model.learned import ImageNames, learned_from, read_otherwise
-from geoseg.pipeline.answers import Answer, ModelRun, answer, answer_scene
-from geoseg.pipeline.evaluation import EvaluateReport, Gathering, ImageScore, Place, WantedScores
-from geoseg.pipeline.scored_data import ScoredData, ScoredImage, chosen, read_scored
+from geoseg.pipeline.evaluate.answers import Answer, ModelRun, answer, answer_scene
+from geoseg.pipeline.evaluate.report import EvaluateReport, Gathering, ImageScore, Place, WantedScores
+from geoseg.pipeline.evaluate.scored_data import ScoredData, ScoredImage, chosen, read_scored
 from geoseg.scene.georeference import ground_pixel_m
 from geoseg.scene.read_request import flags_of
 from geoseg.scores.calibration import Calibration
@@ -26,7 +27,7 @@ from geoseg.scores.confusion import Confusion
 from geoseg.scores.f1 import Found
 from geoseg.scores.intervals import bootstrap
 from geoseg.scores.objects import match_objects
-from geoseg.scores.same_classes import MapNames, SharedClasses, Synonyms, match_classes
+from geoseg.scores.same_classes import MapNames, SharedClasses, match_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +173,7 @@ class _Tally:
         self._places = heapq.nlargest(self._wanted.places, most, key=lambda place: place.found.wrong)
 
     def _matched(self, rows: ComparedRows, answered: Answer) -> Found:
-        from geoseg.pipeline.objects import predicted_objects, reference_objects
+        from geoseg.pipeline.evaluate.objects import predicted_objects, reference_objects
 
         legend = self.confusion.legend
         predicted = predicted_objects([rows], answered.grid, legend)

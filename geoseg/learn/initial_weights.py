@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from geoseg.scores.same_classes import Synonyms
+from geoseg.class_names import Synonyms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import Legend
 
 
-def beginning(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tensor]]:
+def initial_weights(model: Model, legend: Legend) -> tuple[NetworkSpec, dict[str, Tensor]]:
     """Return a model's network and weights with one output for each class of a legend.
 
     A class that the model knows by name, in any case of letters, keeps its output; a new one begins as the mean of

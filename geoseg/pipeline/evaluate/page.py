@@ -16,7 +16,7 @@ from geoseg.report.plots import reliability
 from geoseg.scores.figures import ratios, shown
 
 if TYPE_CHECKING:
-    from geoseg.pipeline.evaluation import EvaluateReport, Place
+    from geoseg.pipeline.evaluate.report import EvaluateReport, Place
     from geoseg.scores.f1 import Found
     from geoseg.vocabulary import Legend
 
