@@ -20,13 +20,15 @@ from geoseg.errors import InputError, ModelError, OutputError, UsageError
 from geoseg.inference.network import RunsOn
 from geoseg.labels.folders import read_folder
 from geoseg.labels.labelled import LabelledImage
-from geoseg.model.learned import ImageNames, learned_from
+from geoseg.model.learned import ImageNames, learned_from, read_otherwise
 from geoseg.pipeline.evaluate.answers import ModelRun, answer
 from geoseg.pipeline.evaluate.model import ModelRequest, evaluate_model
 from geoseg.pipeline.evaluate.report import WantedScores
 from geoseg.pipeline.evaluate.scored_data import ScoredData, ScoredImage, chosen
 from geoseg.pipeline.request import OutputRequest, SceneRequest, SegmentRequest
 from geoseg.pipeline.segment import segment
+from geoseg.scene.read_request import flags_of
+from geoseg.scene.stretch import parse_stretch
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
 
@@ -345,3 +347,20 @@ def test_data_without_a_label_has_no_score(tmp_path, tiny_model_path):
     shown = CliRunner().invoke(geoseg, ["evaluate", "--model", str(tiny_model_path), str(tmp_path)])
     assert shown.exit_code == 3
     assert "not one pixel is labelled, so there is nothing to score; name what the masks hold" in shown.stderr
+
+
+@pytest.mark.parametrize("read", [None, [], "text", {"bands": None}, {"bands": [1, 2]}, {"x": 5}, {"stretch": {}}])
+def test_what_a_card_says_of_reading_may_be_anything(tiny_model, read):
+    card = replace(tiny_model.card, training={"read": read})
+    assert read_otherwise(card, {}) == ""
+
+
+def test_flags_that_a_model_was_trained_with_are_asked_for_once(tiny_model):
+    card = replace(tiny_model.card, name="m", training={"read": {"bands": "4,1,2", "stretch": "2%,98%"}})
+    told = "model m was trained on scenes read with --bands 4,1,2 --stretch 2%,98%; give the same for scenes like those"
+    assert read_otherwise(card, {}) == told
+    assert read_otherwise(card, {"bands": "3,2,1", "stretch": "none"}) == ""
+    assert read_otherwise(card, flags_of({"bands": (4, 1, 2)})) == told.replace("--bands 4,1,2 ", "")
+    assert flags_of({"stretch": parse_stretch("2%,98%"), "nodata": 0}) == {"stretch": "2%,98%"}
+    assert flags_of({"stretch": parse_stretch("0.5,6000.25")}) == {"stretch": "0.5,6000.25"}
+    assert flags_of({"stretch": parse_stretch("none"), "bands": None}) == {"stretch": "none"}

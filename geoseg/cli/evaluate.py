@@ -150,8 +150,8 @@ def _check(paths: tuple[Path, ...], given: Mapping[str, Any]) -> None:
         raise click.UsageError("--scene: one image for the pictures of two maps; more go with --model")
     if model is not None and len(paths) != (0 if scenes else 1):
         raise click.UsageError(f"--model is scored on one folder of labelled images, DATA, or on --scene{named}")
-    if model is not None and (said := _of_the_other(scenes)):
-        raise click.UsageError(said)
+    if model is not None:
+        _check_data(scenes)
     foreign = _ABOUT_MODELS if model is None else _ABOUT_MAPS
     for name in foreign:
         if was_said(name):
@@ -160,12 +160,13 @@ def _check(paths: tuple[Path, ...], given: Mapping[str, Any]) -> None:
             raise click.UsageError(f"{flag} is about {other}")
 
 
-def _of_the_other(scenes: tuple[Path, ...]) -> str:
-    """Return why a flag about one kind of labelled data does not go with the other; '' where none was given."""
-    if scenes:
-        return "--legend names the masks of DATA; --labels of scenes name their classes themselves" * was_said("legend")
+def _check_data(scenes: tuple[Path, ...]) -> None:
+    """Refuse flags about scenes beside a folder, and the other way round; raises click.UsageError."""
+    if scenes and was_said("legend"):
+        raise click.UsageError("--legend names the masks of DATA; --labels of scenes name their classes themselves")
     said = [name for name in ("class_field", *_OF_SCENES) if was_said(name)]
-    return f"--{said[0].replace('_', '-')} is about --scene, not DATA" if said else ""
+    if said and not scenes:
+        raise click.UsageError(f"--{said[0].replace('_', '-')} is about --scene, not DATA")
 
 
 def _wanted(given: Mapping[str, Any]) -> WantedScores:

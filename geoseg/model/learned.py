@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
 
 
+_READ_BY = ("bands", "stretch")
+
+
 class ImageNames(NamedTuple):
     """An image that is scored, by every name that a card may have for it."""
 
@@ -51,7 +54,8 @@ def read_otherwise(card: ModelCard, said: Mapping[str, str]) -> str:
         said: the same of the scene at hand.
     """
     kept = card.training.get("read")
-    flags = [f"--{name} {value}" for name, value in kept.items() if name not in said] if isinstance(kept, dict) else []
+    known = kept if isinstance(kept, dict) else {}
+    flags = [f"--{name} {known[name]}" for name in _READ_BY if isinstance(known.get(name), str) and name not in said]
     if not flags:
         return ""
     return f"model {card.name} was trained on scenes read with {' '.join(flags)}; give the same for scenes like those"

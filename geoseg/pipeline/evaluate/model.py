@@ -7,7 +7,7 @@ import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from geoseg.scores.objects import match_objects
 from geoseg.scores.same_classes import MapNames, SharedClasses, match_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from geoseg.labels.labelled import LabelledImage
     from geoseg.model.file import Model
@@ -97,14 +97,12 @@ def evaluate_model(
             tally.add(image, answered)
             pixels += image.labels.size
             tell(done, len(found), pixels)
-    ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
-    what = {
+    source = {
         "model": {"name": model.card.name, "sha256": model.card.tensors_sha256},
         "dataset": request.data.text,
         "scenes": [str(scene) for pair in request.data.scenes for scene in pair.scenes],
     }
-    report = EvaluateReport(what, tally.confusion, wanted, warnings=tuple(notes), also=ran)
-    return tally.into(report)
+    return tally.report(source, notes)
 
 
 def _check_labels(found: list[ScoredImage], shared: SharedClasses, data: ScoredData) -> None:
@@ -148,9 +146,11 @@ class _Tally:
         self._calibration = Calibration.empty()
         self._images: list[ImageScore] = []
         self._places: list[Place] = []
+        self._ran: dict[str, str] = {}
 
     def add(self, image: LabelledImage, answered: Answer) -> None:
         """Add the answer to an image."""
+        self._ran = {"device": answered.device, "precision": answered.precision, "blend": answered.blend}
         rows = ComparedRows(
             0,
             self._shared.predicted[answered.rows.classes],
@@ -179,16 +179,25 @@ class _Tally:
         predicted = predicted_objects([rows], answered.grid, legend)
         return match_objects(predicted, reference_objects([rows], answered.grid, legend), self.confusion.scored)
 
-    def into(self, report: EvaluateReport) -> EvaluateReport:
-        """Return a report with the sums in it."""
-        return replace(
-            report,
+    def report(self, source: dict[str, Any], notes: Iterable[str]) -> EvaluateReport:
+        """Return the report of all images.
+
+        Args:
+            source: what was scored.
+            notes: what the user should know.
+        """
+        return EvaluateReport(
+            source,
+            self.confusion,
+            self._wanted,
             boundary=self._boundary if self._wanted.boundary else None,
             objects=self._objects if self._wanted.objects else None,
             calibration=self._calibration,
             images=tuple(self._images),
             intervals=bootstrap([image.confusion for image in self._images]),
             places=tuple(self._places),
+            warnings=tuple(notes),
+            also=self._ran,
         )
 
 
