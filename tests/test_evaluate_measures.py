@@ -145,6 +145,8 @@ def test_other_rasters_are_no_confidences(tmp_path, raster, percent, words):
     path = write_raster(tmp_path / "conf.tif", percent, legend=None, nodata=None)
     with pytest.raises(InputError, match=words):
         more_scores(raster, raster, confidence=path)
+    with pytest.raises(InputError, match="is a class raster, expected confidences"):
+        more_scores(raster, raster, confidence=raster)
 
 
 def test_all_passes_over_the_maps_are_one_progress(tmp_path, raster):

@@ -213,6 +213,8 @@ def test_scores_of_scenes_that_the_first_run_learned_from_are_called_that(town, 
     by_file = run(*files, *given[2:], "--init", first, "-o", second, "--overwrite", "--restart")
     assert by_file.exit_code == 0, by_file.stderr
     assert words in " ".join(by_file.stderr.split())
+    data = load_model(second).card.training["data"]
+    assert [(one["name"], one["images"], one["held_out"]) for one in data] == [("0.tif", 1, ["1"]), ("1.tif", 0, ["1"])]
 
 
 def test_devices_that_are_not_there():

@@ -230,8 +230,9 @@ def _real(material: Gathered) -> list[LabelledImage]:
 def _training(request: TrainRequest, material: Gathered, init: ModelCard | None) -> dict[str, Any]:
     """Return what the card says about how a model came to be, and what the one before it learned from."""
     real, aside = _real(material), list(request.material.hold_out) or [image.name for image in material.aside]
+    counts = {name: sum(name in image.files for image in real) for name in request.material.names}
     return {
-        "data": [{"name": name, "images": len(real), "held_out": aside} for name in request.material.names],
+        "data": [{"name": name, "images": count, "held_out": aside} for name, count in counts.items()],
         **({"before": init.training} if init else {}),
         "read": request.material.reading_flags,
         "demo_scenes": len(material.learned) - len(real),

@@ -202,7 +202,13 @@ def _percents(path: Path | None, grid: Grid) -> Iterator[Callable[[Window], NDAr
                 f"{path}: has {dataset.dtypes[0]} pixels, expected confidences in whole percents; "
                 "make them with: geoseg segment SCENE --confidence FILE"
             )
-        with RasterMap(str(path), dataset).onto(grid) as codes:
+        raster = RasterMap(str(path), dataset)
+        if raster.classes:
+            raise InputError(
+                f"{path}: is a class raster, expected confidences in percent; make them with: geoseg segment SCENE "
+                "--confidence FILE"
+            )
+        with raster.onto(grid) as codes:
 
             def percents(window: Window) -> NDArray[np.uint8]:
                 found = codes(window)
