@@ -271,3 +271,41 @@ def test_values_of_a_tag_are_hardly_a_class(tmp_path):
     placed = read_scenes([ScenePair((scene,), tmp_path / "osm.geojson")], ReadRequest(), ClassField("building"), print)
     taught(placed, None, "background", note=told.append)
     assert any("have the class 'yes', as fields of OpenStreetMap" in sentence for sentence in told)
+
+
+def test_touching_tiles_of_many_values_get_one_stretch(tmp_path):
+    """Each with its own, the same ground had other colours on both sides of a border between files."""
+    rows, cols = np.indices((60, 160))
+    picture = np.stack([1000 + 20 * cols + rows, 500 + 30 * cols, 3000 + 10 * cols]).astype(np.uint16)
+    x, y = ORIGIN
+    place = Affine(1, 0, x, 0, -1, y)
+    write(tmp_path / "whole/all.tif", picture, crs=UTM, transform=place)
+    for i, part in enumerate(np.split(picture, [70], axis=2)):
+        at = place @ Affine.translation(70 * i, 0)
+        write(tmp_path / f"tiles/{i}.tif", np.ascontiguousarray(part), crs=UTM, transform=at)
+    far = place @ Affine.translation(9000, 0)
+    write(tmp_path / "tiles/far.tif", np.ascontiguousarray(picture[:, :, :80]), crs=UTM, transform=far)
+    whole = [square(0, 0, 160), square(0, 9000, 80)]
+    geopandas.GeoDataFrame({"class": ["road", "water"]}, geometry=whole, crs=UTM).to_file(tmp_path / "l.gpkg")
+    told = []
+
+    def read(folder):
+        pairs = [ScenePair((tmp_path / folder,), tmp_path / "l.gpkg")]
+        return {one.path.stem: one.image.pixels for one in read_scenes(pairs, ReadRequest(), ClassField(), told.append)}
+
+    (expected,) = read("whole").values()
+    tiles = read("tiles")
+    joined = np.concatenate([tiles["0"], tiles["1"]], axis=2).astype(int)
+    assert np.abs(joined - expected).max() <= 2
+    assert np.abs(tiles["far"].astype(int) - expected[:, :, :80]).max() > 20, "what lies alone has its own"
+    assert sum("touch and get one stretch" in sentence for sentence in told) == 1
+
+
+def test_pixels_that_segment_does_not_resample_are_learned_from_as_they_are(tmp_path):
+    labels = tmp_path / "l.gpkg"
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(labels, layer="buildings")
+    for metres, shape in ((0.85, (60, 80)), (1.2, (60, 80)), (0.5, (30, 40))):
+        write_scene(tmp_path / "a.tif", (60, 80), pixel=metres)
+        pairs = [ScenePair((tmp_path / "a.tif",), labels)]
+        (found,) = read_scenes(pairs, ReadRequest(resolution_m=1.0), ClassField(), print)
+        assert found.image.labels.shape == shape

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ from geoseg.learn.chips import ChipPlan
 from geoseg.learn.lesson import Lesson, Recipe
 from geoseg.learn.loop import Run, train
 from geoseg.learn.radius import measure_radius
-from geoseg.learn.scoring import score_images
+from geoseg.learn.scoring import answering, halo_of, iter_scores, normalized, score_images
 from geoseg.learn.train import train_model
 from geoseg.model.file import load_model
 from geoseg.model.network import NetworkSpec
+from geoseg.model.torch_unet import UNet
 from geoseg.scores.confusion import Confusion
 from geoseg.vocabulary import DEFAULT_LEGEND
 from tests.small_city import (
@@ -293,7 +296,6 @@ def test_scoring_counts_every_labelled_pixel_of_any_size(make_model):
     labels = some_labels(3, (33, 50))
     image = LabelledImage("a", "g", painted(labels, SEEN, 6), labels)
     lesson = Lesson(LabelKey(DEFAULT_LEGEND), [], [image], model.card.mean, model.card.std)
-    from geoseg.model.torch_unet import UNet
 
     state = UNet(spec).state_dict() | {name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}
     confusion = score_images(spec, state, lesson, [image, image])
@@ -318,3 +320,52 @@ def test_the_pace_rises_then_falls_to_one_per_cent():
     assert all(a > b for a, b in itertools.pairwise(pace[10:]))
     assert 0.01 <= pace[-1] < 0.02
     assert train_module._share_of_peak(0, Recipe(steps=5, warmup=0)) <= 1
+
+
+def test_a_class_that_is_not_held_out_does_not_choose_the_step(monkeypatch, tmp_path):
+    """One pixel of water where there is none made the mean IoU of a better step the lower one."""
+    lesson = Lesson(LabelKey(DEFAULT_LEGEND), [], [None], (100.0,) * 3, (50.0,) * 3)
+    worse, better = np.zeros((2, 5, 6), np.int64)
+    for counts, right in ((worse, 70), (better, 80)):
+        for i in (0, 1, 3, 4):
+            counts[i, i], counts[i, (i + 1) % 5 if i != 1 else 3] = right, 100 - right
+    better[0, 2], better[0, 1] = 1, better[0, 1] - 1
+    worse[4, 0], better[4, 0] = 30, 20
+    given = iter([Confusion(DEFAULT_LEGEND, worse), Confusion(DEFAULT_LEGEND, better)])
+    monkeypatch.setattr(train_module, "score_images", lambda *_: next(given))
+    scores = [train_module._score(None, {}, lesson, {}, tmp_path, "cpu") for _ in range(2)]
+    history = [json.loads(line)["mean_iou"] for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert history[0] > history[1], "else this shows nothing"
+    assert scores[0] < scores[1]
+
+
+def test_a_gradient_without_end_is_no_step():
+    net = UNet(NetworkSpec(3, 5, (4, 8)))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    weight = next(net.parameters())
+    for changed in (False, True):
+        loss = weight.sum() if changed else (weight * 0).sum().sqrt()  # 0, but infinitely steep
+        told = train_module._step_down(loss, net, torch.optim.AdamW(net.parameters(), lr=0.1))
+        assert math.isfinite(told) == changed
+        same = all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+        assert same != changed
+
+
+@pytest.mark.parametrize("size", [(33, 50), (64, 48)])
+def test_with_a_margin_scores_are_those_of_mirrored_ground(make_model, size):
+    spec = NetworkSpec(3, 5, (4, 8, 8))
+    model = make_model(spec)
+    state = UNet(spec).state_dict() | {name: torch.from_numpy(np.array(t)) for name, t in model.weights.items()}
+    labels = some_labels(3, size)
+    image = LabelledImage("a", "g", painted(labels, SEEN, 6), labels)
+    lesson = Lesson(LabelKey(DEFAULT_LEGEND), [], [image], model.card.mean, model.card.std)
+    halo = halo_of(spec)
+    ((_, scores),) = iter_scores(spec, state, lesson, [image], margin=halo)
+    ends = [(halo, halo + -side % spec.stride) for side in size]
+    whole = np.pad(image.pixels, ((0, 0), *ends), mode="reflect").astype(np.float32)[None]
+    net = answering(spec, state, "cpu")
+    with torch.inference_mode():
+        expected = net(normalized(whole, lesson))[0, :, halo : halo + size[0], halo : halo + size[1]]
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-4)
+    ((_, zeros),) = iter_scores(spec, state, lesson, [image])
+    assert float((zeros - scores).abs().max()) > 1e-3, "else the margin does nothing"

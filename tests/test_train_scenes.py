@@ -330,6 +330,20 @@ def test_beside_a_border_either_class_is_right():
     assert (loose[0, 1:4] == 0).all()
 
 
+def test_beside_ground_without_a_label_a_label_stays_certain():
+    """Scribbles on unlabelled ground, and a lone block, teach what they say whatever the tolerance."""
+    labels = torch.zeros(1, 20, 30, dtype=torch.uint8)
+    labels[:, 4] = 1
+    labels[:, 10:16, 5:12] = 2
+    allowed = torch.from_numpy(LabelKey(DEFAULT_LEGEND).allowed())
+    strict = _choices(labels, allowed, 0)
+    for tolerance in (1, 3):
+        loose = _choices(labels, allowed, tolerance)
+        assert torch.equal(loose[:, :, 10:16, 5:12], strict[:, :, 10:16, 5:12])
+        assert torch.equal(loose.all(1), labels == 0)
+    assert torch.equal(_choices(labels, allowed, 1), strict)
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"learning_rate": 0.0}, {"loss": "dice"}, {"check_every": 0}])
 def test_recipes_that_make_no_sense(wrong):
     with pytest.raises(UsageError):

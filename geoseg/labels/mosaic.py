@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import shapely
 
-from geoseg.labels.same_ground import SLIVER, Grounds
+from geoseg.labels.same_ground import SLIVER, Grounds, OnGround
 from geoseg.maps.common_ground import Outline
 from geoseg.vocabulary import NODATA, Window
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SAME = 0.01  # relative difference of pixel sizes that are the same
 _TOUCH = 1.5  # pixels between tiles that are neighbours
+_Placed = TypeVar("_Placed", bound=OnGround)
 _EMPTY = 4  # times the tiles' area; a joined image would hold more nothing than that
 
 
@@ -43,9 +44,7 @@ def share_ground(one: Grid, other: Grid) -> bool:
     return bool(Outline.of_grid("", other).on(one).intersects(shapely.box(0, 0, one.width, one.height)))
 
 
-def clusters(
-    placed: Sequence[LabelledImage], joins: Callable[[Grid, Grid], bool] = continue_pixels
-) -> list[list[LabelledImage]]:
+def clusters(placed: Sequence[_Placed], joins: Callable[[Grid, Grid], bool] = continue_pixels) -> list[list[_Placed]]:
     """Return the tiles in groups whose members touch, in order of their first tiles.
 
     Args:
@@ -63,13 +62,13 @@ def clusters(
         one, other = sorted((first(i), first(j)))
         if one != other and joins(placed[i].ground, placed[j].ground):
             group[other] = one
-    members: dict[int, list[LabelledImage]] = {}
+    members: dict[int, list[_Placed]] = {}
     for i, tile in enumerate(placed):
         members.setdefault(first(i), []).append(tile)
     return list(members.values())
 
 
-def _near(placed: Sequence[LabelledImage]) -> Iterator[tuple[int, int]]:
+def _near(placed: Sequence[OnGround]) -> Iterator[tuple[int, int]]:
     """Yield pairs of tiles that may touch."""
     grounds, largest = Grounds(placed), dict[str, float]()
     for tile in placed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import shapely
@@ -26,10 +26,24 @@ _EVERYWHERE = shapely.box(-1e300, -1e300, 1e300, 1e300)
 _SQUARES = 2048  # along the longer side of an image, in which its labels are counted
 
 
+class OnGround(Protocol):
+    """An image, or the header of a scene, that lies somewhere."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def ground(self) -> Grid:
+        """Where it lies."""
+        ...
+
+
 class Grounds:
     """The ground under images, found by place."""
 
-    def __init__(self, images: Sequence[LabelledImage]) -> None:
+    def __init__(self, images: Sequence[OnGround]) -> None:
         self._outlines = [Outline.of_grid(image.name, image.ground) for image in images]
         self._trees: dict[str, shapely.STRtree] = {}
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from geoseg.errors import InputError, UsageError
 from geoseg.labels.labelled import LabelledImage
+from geoseg.labels.mosaic import clusters
 from geoseg.labels.scene_labels import ClassField, SceneLabels, opened_labels
 from geoseg.maps.common_ground import Outline, covered, way_to_swap
 from geoseg.scene.georeference import grid_of, ground_pixel_m
+from geoseg.scene.many_files import open_mosaic
+from geoseg.scene.mosaic import Mosaic, look_at, mosaics
 from geoseg.scene.open import open_raster
 from geoseg.scene.own_rasters import is_own_raster
-from geoseg.scene.read_request import MOST_FINER
+from geoseg.scene.read_request import MOST_FINER, alike
 from geoseg.scene.reader import open_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -60,8 +64,14 @@ class _SceneHeader(NamedTuple):
     """A scene that labels lie on, by its header."""
 
     path: Path
-    grid: Grid
+    ground: Grid
     labels: SceneLabels
+    is_bytes: bool
+
+    @property
+    def name(self) -> str:
+        """Its path, for messages."""
+        return str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class FoundScenes:
     @property
     def finest_pixel_m(self) -> float:
         """The smallest ground pixel of all, in metres."""
-        return min(_pixel_m(one.grid) for one in self.scenes)
+        return min(_pixel_m(one.ground) for one in self.scenes)
 
     def read(self, how: ReadRequest) -> list[PlacedImage]:
         """Read them with their labels burned onto their pixels.
@@ -88,8 +98,11 @@ class FoundScenes:
         _check_sizes(self.scenes, how.resolution_m)
         names_of = _distinct_names([one.path for one in self.scenes])
         placed, empty = [], {id(one.labels): one.labels for one in self.scenes}
-        for path, _, labels in self.scenes:
-            with open_scene(path, how) as scene:
+        shared = self._shared_stretches(how)
+        for path, grid, labels, _ in self.scenes:
+            # As segment reads it: what has nearly the pixels that are wanted is not resampled.
+            own = replace(how, resolution_m=None) if alike(_pixel_m(grid), how.resolution_m or math.nan) else how
+            with open_mosaic(shared[path], own) if path in shared else open_scene(path, own) as scene:
                 codes, names, known = labels.onto(scene.grid)
                 (rows,) = scene.iter_rows([(0, scene.grid.height)], (0, scene.grid.width))
                 if not (known & rows.valid).any():
@@ -114,6 +127,25 @@ class FoundScenes:
             raise InputError(f"{labels.outline.name}: lies on no pixel of a scene, expected labels to learn from")
         return placed
 
+    def _shared_stretches(self, how: ReadRequest) -> dict[Path, Mosaic]:
+        """Return tiles that touch, but for those of bytes, each with the stretch that the mosaic of all of them has.
+
+        Else the same ground would have other colours on both sides of a border between files.
+        """
+        shared: dict[Path, Mosaic] = {}
+        for cluster in clusters([one for one in self.scenes if not one.is_bytes]):
+            if len(cluster) == 1:
+                continue
+            self.note(
+                f"{cluster[0].path} and {len(cluster) - 1} more touch and get one stretch, as of geoseg batch --mosaic"
+            )
+            for whole in mosaics([look_at(one.name, how) for one in cluster], how, cluster[0].name):
+                shared |= {
+                    Path(tile.path): Mosaic(tile.path, tile.grid, (tile,), (tile.grid.whole,), whole.stretch)
+                    for tile in whole.tiles
+                }
+        return shared
+
 
 @contextmanager
 def found_scenes(
@@ -135,7 +167,9 @@ def found_scenes(
         found: list[_SceneHeader] = []
         for pair in pairs:
             labels = stack.enter_context(opened_labels(pair.labels, field, note))
-            lies = [(one, covered(labels.outline, one.grid).area > 0) for one in _headers(pair, every, labels, src_crs)]
+            lies = [
+                (one, covered(labels.outline, one.ground).area > 0) for one in _headers(pair, every, labels, src_crs)
+            ]
             if not any(on_it for _, on_it in lies):
                 raise _apart(labels.outline, lies[0][0])
             for one, on_it in lies:
@@ -173,7 +207,7 @@ def _headers(pair: ScenePair, every: set[Path], labels: SceneLabels, src_crs: st
     paths = {path.resolve(): path for given in pair.scenes for path in _files(given, every)}
     for path in paths.values():
         with open_raster(path) as dataset:
-            yield _SceneHeader(path, grid_of(dataset, src_crs=src_crs), labels)
+            yield _SceneHeader(path, grid_of(dataset, src_crs=src_crs), labels, set(dataset.dtypes) == {"uint8"})
 
 
 def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
@@ -196,11 +230,11 @@ def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
     for path in paths:
         of_stem.setdefault(path.stem, set()).add(path.resolve())
     names: dict[Path, str] = {}
-    for stem, alike in of_stem.items():
-        tails, parts = dict.fromkeys(alike, stem), 0
-        while len(set(tails.values())) < len(alike):
+    for stem, same in of_stem.items():
+        tails, parts = dict.fromkeys(same, stem), 0
+        while len(set(tails.values())) < len(same):
             parts += 1
-            tails = {path: "/".join(path.parts[-parts:]) for path in alike}
+            tails = {path: "/".join(path.parts[-parts:]) for path in same}
         names |= tails
     return names
 
@@ -214,7 +248,7 @@ def _path_endings(path: Path) -> frozenset[str]:
 def _check_sizes(scenes: Sequence[_SceneHeader], resolution_m: float | None) -> None:
     """Refuse to make up detail, and to read more than memory may hold."""
     pixels = 0.0
-    for path, grid, _ in scenes:
+    for path, grid, *_ in scenes:
         own = _pixel_m(grid)
         metres = resolution_m or own
         if own > _NEARLY * MOST_FINER * metres:
@@ -235,7 +269,7 @@ def _pixel_m(grid: Grid) -> float:
 
 
 def _apart(labels: Outline, scene: _SceneHeader) -> InputError:
-    ground = Outline.of_grid(str(scene.path), scene.grid)
+    ground = Outline.of_grid(scene.name, scene.ground)
     places = "; ".join(f"{one.name} lies at {one.place}" for one in (labels, ground))
     return InputError(
         f"{labels.name}: shares no ground with {scene.path} ({places}), expected labels of the scene; "

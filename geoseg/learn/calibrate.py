@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from geoseg.learn.scoring import iter_scores
+from geoseg.learn.scoring import halo_of, iter_scores
 
 if TYPE_CHECKING:
     from geoseg.learn.lesson import Lesson
@@ -32,7 +32,7 @@ def temperature_of(
     says = np.asarray(~allowed.all(1))
     taken, random = [], np.random.default_rng(_SEED)
     each = max(1, _PIXELS // max(1, len(lesson.held_out)))
-    for image, scores in iter_scores(spec, weights, lesson, lesson.held_out, device):
+    for image, scores in iter_scores(spec, weights, lesson, lesson.held_out, device, margin=halo_of(spec)):
         known = np.flatnonzero(says[image.labels.ravel()])
         chosen = known if len(known) <= each else random.choice(known, each, replace=False)
         picked = scores.flatten(1)[:, torch.from_numpy(chosen).to(scores.device)].T.cpu()

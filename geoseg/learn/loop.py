@@ -154,10 +154,12 @@ def train(
 
 
 def _step_down(loss: Tensor, net: UNet, optimizer: torch.optim.Optimizer) -> float:
-    """Take one step down a loss and return what it was."""
+    """Take one step down a loss and return what it was; NaN, and no step, where its gradient has no end."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+    steepness = torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+    if not math.isfinite(steepness.item()):
+        return math.nan
     optimizer.step()
     return loss.item()
 
@@ -191,27 +193,30 @@ def _choices(labels: Tensor, allowed: Tensor, tolerance: int) -> Tensor:
         labels: (n, h, w) uint8 label values.
         allowed: (256, classes) what they say.
         tolerance: pixels beside a border that may be of the classes on either side (Zhu et al.,
-            https://arxiv.org/abs/1812.01593).
+            https://arxiv.org/abs/1812.01593). Ground without a label is no other side.
     """
     choices = allowed[labels.long()].permute(0, 3, 1, 2)
-    if tolerance:
-        size = 2 * tolerance + 1
-        choices = functional.max_pool2d(choices.float(), size, 1, tolerance) > 0
-    return choices
+    if not tolerance:
+        return choices
+    known = ~choices.all(1, keepdim=True)
+    nearby = functional.max_pool2d((choices & known).float(), 2 * tolerance + 1, 1, tolerance) > 0
+    return torch.where(known, nearby, choices)
 
 
 def _score(
     spec: NetworkSpec, weights: dict[str, Tensor], lesson: Lesson, record: dict[str, Any], folder: Path, device: str
 ) -> float:
-    """Note how the run stands and return its mean IoU on held-out images; NaN where nothing is held out.
+    """Note how the run stands and return by how well it does on held-out images; NaN where nothing is held out.
 
-    Where no class has an IoU, as labels only say what is not there, pixel accuracy stands in.
+    That is the mean IoU of the classes that occur there: those that do not would make single pixels decide. Where no
+    class has an IoU, as labels only say what is not there, pixel accuracy stands in.
     """
     score = math.nan
     if lesson.held_out:
         confusion = score_images(spec, weights, lesson, lesson.held_out, device)
         accuracy, mean_iou = confusion.pixel_accuracy, confusion.mean_iou
-        score = mean_iou if math.isfinite(mean_iou) else accuracy
+        of_present = confusion.iou[confusion.counts.sum(1) > 0]
+        score = float(of_present.mean()) if len(of_present) else accuracy
         record |= {
             "pixel_accuracy": accuracy if math.isfinite(accuracy) else None,
             "mean_iou": mean_iou if math.isfinite(mean_iou) else None,

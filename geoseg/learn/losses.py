@@ -101,15 +101,16 @@ def _soft_iou(log_p: Tensor, said: _Said, _weight: Tensor) -> Tensor:
     decided = said.decided.to(p.dtype)
     truth = said.truth.flatten()
     right = p.gather(1, said.truth[:, None])[:, 0] * decided
-    overlap = p.new_zeros(classes).index_add(0, truth, right.flatten())
-    occurs = p.new_zeros(classes).index_add(0, truth, decided.flatten())
+    # One after the other: in float32, millions are off by more than the loss of a network that is nearly right.
+    both = torch.stack([right.flatten(), decided.flatten()], dim=1).double()
+    overlap, occurs = p.new_zeros((classes, 2), dtype=torch.float64).index_add(0, truth, both).unbind(1)
     guessed = (p * decided[:, None]).sum((0, 2, 3))
     if len(said.options):
         guessed = guessed + (_rows(log_p, said).exp() * ~said.options).sum(0)
     present = occurs > 0
     if not present.any():
         return log_p.sum() * 0
-    return 1 - (overlap[present] / (guessed + occurs - overlap)[present]).mean()
+    return 1 - (overlap[present] / (guessed + occurs - overlap)[present]).mean().to(p.dtype)
 
 
 def _rows(log_p: Tensor, said: _Said) -> Tensor:

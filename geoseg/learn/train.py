@@ -21,7 +21,7 @@ from geoseg.learn.loop import Run, train
 from geoseg.learn.radius import measure_radius
 from geoseg.learn.run_folder import BEST, run_folder
 from geoseg.learn.run_page import RunPage
-from geoseg.learn.scoring import score_images
+from geoseg.learn.scoring import halo_of, score_images
 from geoseg.model.card import Domain, ModelCard
 from geoseg.model.file import Model, load_model, save_model
 from geoseg.model.learned import learned_from, read_otherwise
@@ -122,7 +122,7 @@ def train_on(
 
         weights = train(spec, lesson, request.recipe, chips, Run(folder, start, device), tell, show)
     if lesson.held_out:
-        confusion = score_images(spec, weights, lesson, lesson.held_out, device)
+        confusion = score_images(spec, weights, lesson, lesson.held_out, device, margin=halo_of(spec))
         split = f"held out from training, but used to choose the best step: {material.split}; whole images"
         temperature = temperature_of(spec, weights, lesson, device) or card.temperature
         card = replace(card, scores=[{"split": split, **confusion.to_json()}], temperature=temperature)
