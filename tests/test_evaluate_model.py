@@ -349,7 +349,20 @@ def test_data_without_a_label_has_no_score(tmp_path, tiny_model_path):
     assert "not one pixel is labelled, so there is nothing to score; name what the masks hold" in shown.stderr
 
 
-@pytest.mark.parametrize("read", [None, [], "text", {"bands": None}, {"bands": [1, 2]}, {"x": 5}, {"stretch": {}}])
+@pytest.mark.parametrize(
+    "read",
+    [
+        None,
+        [],
+        "text",
+        {"bands": None},
+        {"bands": [1, 2]},
+        {"x": 5},
+        {"stretch": {}},
+        {"bands": "1,2\x1b[31m\nrm -rf"},
+        {"stretch": "1" * 3000},
+    ],
+)
 def test_what_a_card_says_of_reading_may_be_anything(tiny_model, read):
     card = replace(tiny_model.card, training={"read": read})
     assert read_otherwise(card, {}) == ""

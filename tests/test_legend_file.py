@@ -97,3 +97,12 @@ def test_what_is_no_text_is_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             read_legend_file(tmp_path / name, [1])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("head", ["", "value{}name\n"])
+def test_what_follows_the_first_value_separates_and_nothing_else(tmp_path, separator, head):
+    quoted = '"{}"' if separator == "," else "{}"
+    lines = f"{head.format(separator)}3{separator}{quoted.format('old, new')}\n7{separator}road\n"
+    found = read_legend_file(written(tmp_path, lines), [3, 7])
+    assert (found[3].name, found[7].name) == ("old new", "road")

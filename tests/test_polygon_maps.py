@@ -47,15 +47,18 @@ def _codes(town: PolygonMap, grid: Grid) -> np.ndarray:
     pixel_m=st.sampled_from([0.3, 10.0, 3000.0]),
     spread=st.sampled_from([0.3, 3.0, 60.0]),
     turned=st.sampled_from([0.0, 33.0, 180.0]),
+    turns=st.sampled_from([0, 0, 1, -1]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_polygons_that_are_passed_over_lie_on_no_pixel(of_grid, of_town, pixel_m, spread, turned, seed):
+def test_polygons_that_are_passed_over_lie_on_no_pixel(of_grid, of_town, pixel_m, spread, turned, turns, seed):
     """The oracle looks at all polygons."""
     lon, lat = _PLACES[of_grid]
     x, y = pyproj.Transformer.from_crs("EPSG:4326", of_grid, always_xy=True).transform(lon, lat)
     centre = pyproj.Transformer.from_crs("EPSG:4326", of_town, always_xy=True).transform(lon, lat)
     if not np.isfinite(centre).all():
         return
+    if of_town == "EPSG:4326":  # longitudes of 0 to 360 are written, too
+        centre = centre[0] + 360 * turns, centre[1]
     degrees = 1e-5
     pixel = pixel_m * (degrees if of_grid == "EPSG:4326" else 1)
     transform = Affine.translation(x, y) @ Affine.rotation(turned) @ Affine.scale(pixel, -pixel)
@@ -77,3 +80,18 @@ def test_a_tile_of_a_town_looks_at_its_own_polygons(crs):
     tile = Grid(pyproj.CRS("EPSG:32645").to_wkt(), Affine(1, 0, x, 0, -1, y), 100, 100)
     geometry, codes = town.placed(tile)
     assert 0 < len(geometry) == len(codes) < 2500
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32645", "EPSG:4326"])
+def test_a_tile_between_the_polygons_of_a_large_map_has_none(crs):
+    """A park in a town: what is cut out of the map around it is empty."""
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:32645", always_xy=True).transform(86.3, 27.6)
+    back = pyproj.Transformer.from_crs("EPSG:32645", crs, always_xy=True).transform
+    corners = [(x - 3000, y), (x + 2990, y), (x - 3000, y - 3000)]
+    houses = [
+        shapely.transform(shapely.box(a, b, a + 10, b + 10), lambda p: np.array(back(*p.T)).T) for a, b in corners
+    ]
+    names = np.array(["building"] * 3, object)
+    read = NamedPolygons(pyproj.CRS(crs), np.array(houses, object), names, frozenset(names), ())
+    town = PolygonMap("town", read, lambda name: name)
+    assert not _codes(town, Grid(pyproj.CRS("EPSG:32645").to_wkt(), Affine(1, 0, x, 0, -1, y), 100, 100)).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import geopandas
 import numpy as np
@@ -19,6 +20,7 @@ from geoseg.labels.labelled import LabelKey
 from geoseg.labels.material import Material, gathered
 from geoseg.labels.scene_labels import ClassField
 from geoseg.labels.scenes import ScenePair, paired, read_scenes
+from geoseg.model.file import load_card
 from geoseg.scene.read_request import ReadRequest
 from geoseg.vocabulary import DEFAULT_LEGEND
 from tests.labelled_ground import HOUSES, ORIGIN, UTM, classes, noise, square, write, write_scene
@@ -261,6 +263,40 @@ def test_what_geoseg_wrote_beside_a_scene_is_no_scene(tmp_path):
     pairs = [ScenePair((tmp_path / "demo",), tmp_path / "demo/reference.gpkg")]
     (only,) = read_scenes(pairs, ReadRequest(), ClassField(), print)
     assert only.path.name == "scene.tif"
+    (tmp_path / "demo/scene.tif").unlink()
+    with pytest.raises(InputError, match="demo: has no rasters but those that geoseg made of scenes"):
+        read_scenes(pairs, ReadRequest(), ClassField(), print)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_among_scenes_is_refused_and_not_waited_for(tmp_path):
+    scene = write_scene(tmp_path / "tiles/scene.tif")
+    os.mkfifo(tmp_path / "tiles/x.tif")
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(tmp_path / "l.gpkg", layer="buildings")
+    with pytest.raises(InputError, match=r"x\.tif: is not a regular file"):
+        read_scenes([ScenePair((scene.parent,), tmp_path / "l.gpkg")], ReadRequest(), ClassField(), print)
+
+
+def test_scenes_that_are_links_have_the_names_of_both_folders(tmp_path):
+    scene = write_scene(tmp_path / "far/scene.tif")
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near/link.tif").symlink_to(scene)
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(tmp_path / "l.gpkg", layer="buildings")
+    pairs = [ScenePair((tmp_path / "near",), tmp_path / "l.gpkg")]
+    (found,) = read_scenes(pairs, ReadRequest(), ClassField(), print)
+    assert found.image.files == {"near", "far", "scene.tif", "link.tif"}
+
+
+def test_shares_tell_of_ground_that_is_only_known_not_to_be_something(tmp_path):
+    scene = write_scene(tmp_path / "scene.tif")
+    geopandas.GeoDataFrame(geometry=HOUSES, crs=UTM).to_file(tmp_path / "l.gpkg", layer="buildings")
+    told = []
+    wanted = Material(scenes=(ScenePair((scene,), tmp_path / "l.gpkg"),), elsewhere="unknown", how="none")
+    gathered(wanted, load_card("default"), told.append)
+    (sentence,) = [one for one in told if one.startswith("classes to learn")]
+    share = 1 - (100 + 144 + 225 + 2) / 4800
+    assert "building 100.0%, road 0.0%" in sentence
+    assert f"; of {share:.1%} of the labelled pixels it is only known which classes they are not of" in sentence
 
 
 def test_values_of_a_tag_are_hardly_a_class(tmp_path):

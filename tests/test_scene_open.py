@@ -42,7 +42,8 @@ def test_files_that_are_no_images(tmp_path, name):
 
 @pytest.mark.parametrize(("path", "expected"), [
     ("missing.tif", "does not exist"),
-    ("a.gpkg|layername=b c", "words of QGIS, expected a file; write that one with: ogr2ogr out.gpkg a.gpkg b c"),
+    ("a.gpkg|layername=b c", "words of QGIS, expected a file; write that one with: ogr2ogr out.gpkg a.gpkg 'b c'$"),
+    ("a b.gpkg|layername=l|geometrytype=Polygon", "write that one with: ogr2ogr out.gpkg 'a b.gpkg' l$"),
     ("", "is not a file name"),
     ("a\0b.tif", "is not a file name"),
     ("a\nb.tif", "is not a file name"),

@@ -204,7 +204,10 @@ def _classes_of(learned: list[LabelledImage], key: LabelKey) -> str:
     certain = sum(int(counts[entry.value]) for entry in key.legend)
     shares = [f"{entry.name} {counts[entry.value] / max(certain, 1):.1%}" for entry in key.legend]
     in_all = f" ({len(shares)} in all)" if len(shares) > _NAMED else ""
-    return f"classes to learn, and their shares of the labels: {first_of(shares, _NAMED)}{in_all}"
+    partly = sum(int(counts[value]) for value in key.choices)
+    share = partly / max(certain + partly, 1)
+    rest = f"; of {share:.1%} of the labelled pixels it is only known which classes they are not of" if partly else ""
+    return f"classes to learn, and their shares of the labels: {first_of(shares, _NAMED)}{in_all}{rest}"
 
 
 def _numbered(legend: Legend) -> dict[int, str]:

@@ -115,7 +115,9 @@ class FoundScenes:
                     np.ascontiguousarray(rows.pixels),
                     codes,
                     also=_path_endings(path),
-                    files=frozenset({path.resolve().name, path.resolve().parent.name}),
+                    files=frozenset(
+                        name for at in (path.absolute(), path.resolve()) for name in (at.name, at.parent.name)
+                    ),
                     grid=scene.grid,
                     missing=None if rows.valid.all() else ~rows.valid,
                 )
@@ -216,9 +218,13 @@ def _files(path: Path, labels: set[Path]) -> Iterator[Path]:
         yield path
         return
     files = (file for file in sorted(path.iterdir()) if not file.name.startswith(".") and file.resolve() not in labels)
-    scenes = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS and not is_own_raster(file)]
+    rasters = [file for file in files if file.suffix.lower() in _SCENE_ENDINGS]
+    scenes = [file for file in rasters if not is_own_raster(file)]
+    if rasters and not scenes:
+        raise InputError(f"{path}: has no rasters but those that geoseg made of scenes, expected the scenes themselves")
     if not scenes:
-        deeper = next((file for file in sorted(path.rglob("*")) if file.suffix.lower() in _SCENE_ENDINGS), None)
+        below = (file for file in sorted(path.rglob("*")) if file.parent != path)
+        deeper = next((file for file in below if file.suffix.lower() in _SCENE_ENDINGS), None)
         way = f"; folders within it are not looked into, so name them, as in {deeper.parent}" if deeper else ""
         raise InputError(f"{path}: has no rasters, expected scenes such as .tif files{way}")
     yield from scenes
@@ -237,6 +243,11 @@ def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
             tails = {path: "/".join(path.parts[-parts:]) for path in same}
         names |= tails
     return names
+
+
+def _file_names(path: Path) -> frozenset[str]:
+    """Return the names of a file and its folder, as they were given and as links lead to them."""
+    return frozenset(name for at in (path.absolute(), path.resolve()) for name in (at.name, at.parent.name))
 
 
 def _path_endings(path: Path) -> frozenset[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geoseg.vocabulary import MapClass
 
 _LARGEST = 1 << 20  # bytes; a legend has 256 lines at most
+_SEPARATOR = re.compile(r"\s*(?:\d+|value)\s*?([,;\t])", re.IGNORECASE)
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
@@ -102,10 +103,9 @@ def _entries(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
                 raise InputError(f"{path}: {pairs!r:.60} is no class; expected an object with value and name")
             yield str(entry["value"]), entry["name"], str(entry.get("color") or "")
         return
-    first = next(filter(str.strip, text.splitlines()), "")
-    separator = next((mark for mark in ",;\t" if mark in first), ",")
+    separator = _SEPARATOR.match(text)
     try:
-        lines = list(csv.reader(text.splitlines(), delimiter=separator))
+        lines = list(csv.reader(text.splitlines(), delimiter=separator[1] if separator else ","))
     except csv.Error as error:
         raise InputError(f"{path}: is no list of classes: {error}") from error
     for number, line in enumerate(lines):

@@ -74,20 +74,15 @@ class Outline:
 
         A map of the world has no sensible outline in the CRS of a town; the part around the town has.
         """
-        around = None if same_crs(self.crs, grid) else self.around(grid)
-        if around is None:
+        if same_crs(self.crs, grid):
             return None
-        left, bottom, right, top = around
-        size = np.array([right - left, top - bottom]) / 3
-        return None if (np.ptp(self.corners, axis=0) < _FAR * size).all() else around
-
-    def around(self, grid: Grid) -> tuple[float, float, float, float] | None:
-        """Return left, bottom, right, top of a grid and as much again on each side; None where it has no such place."""
         cols, rows = np.meshgrid(np.linspace(0, grid.width, _POINTS), np.linspace(0, grid.height, _POINTS))
         xy = projection(self, grid, back=True)(np.stack([cols.ravel(), rows.ravel()], axis=1))
         if not np.isfinite(xy).all():
             return None
         low, high = xy.min(0), xy.max(0)
+        if (np.ptp(self.corners, axis=0) < _FAR * (high - low)).all():
+            return None
         (left, bottom), (right, top) = low - (high - low), high + (high - low)
         return left, bottom, right, top
 

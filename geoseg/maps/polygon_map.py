@@ -18,7 +18,7 @@ from geoseg.maps.common_ground import PIECES, Outline, onto_both_sides, projecti
 from geoseg.maps.named_polygons import NO_CLASS
 from geoseg.maps.raster_map import NOTHING
 from geoseg.scene.longitudes import full_turn, past_the_end, side_by_side
-from geoseg.vocabulary import DEFAULT_LEGEND
+from geoseg.vocabulary import DEFAULT_LEGEND, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from geoseg.maps.named_polygons import NamedPolygons
     from geoseg.maps.raster_map import CodesOf
-    from geoseg.vocabulary import Grid, Window
+    from geoseg.vocabulary import Window
 
 _MOST = 250  # classes of a vector file; pixel values end at 254, and there are "other" and nodata
 _MARGIN = 0.25  # pixels around a window where polygons are cut: no centre lies there, and no traced edge
@@ -56,11 +56,10 @@ class PolygonMap:
         self.name, self._crs = name, polygons.crs
         texts, inverse = np.unique(polygons.names.astype(str), return_inverse=True)
         short = np.array([canonical(str(text)) for text in texts], object)
+        many = len(set(short))
+        if many > _MOST:
+            raise InputError(f"{name}: names {many} classes, expected at most {_MOST}; choose another --class-field")
         order = _upwards(short[inverse], polygons.geometry)
-        if len(order) > _MOST:
-            raise InputError(
-                f"{name}: names {len(order)} classes, expected at most {_MOST}; choose another --class-field"
-            )
         number = {one: code for code, one in enumerate(order, 1)}
         self.names: dict[int, str] = {code: one for one, code in number.items() if _height(one) == 0}
         self.declared: frozenset[str] = frozenset(
@@ -69,6 +68,7 @@ class PolygonMap:
         codes = np.array([number[one] for one in short], np.uint8)[inverse]
         upwards = np.argsort(codes, kind="stable")
         self._geometry, self._codes = polygons.geometry[upwards], codes[upwards]
+        self._found_by_place: dict[str, _Places] = {}
 
     @cached_property
     def outline(self) -> Outline | None:
@@ -76,11 +76,6 @@ class PolygonMap:
         if len(self._geometry) == 0:
             return None
         return self._box(self._geometry)
-
-    @cached_property
-    def _tree(self) -> shapely.STRtree:
-        """Index of all polygons: those of a town are asked for by one tile after the other."""
-        return shapely.STRtree(self._geometry)
 
     @property
     def one_piece(self) -> Outline | None:
@@ -114,6 +109,7 @@ class PolygonMap:
                 geometry = shapely.clip_by_rect(geometry, *near)
                 here = ~shapely.is_empty(geometry)
                 geometry, codes = geometry[here], codes[here]
+            if near is not None and len(geometry):
                 left, bottom, right, top = shapely.total_bounds(geometry)
             # A straight edge is a curve in another CRS: long ones get vertices to bend at.
             geometry = shapely.segmentize(geometry, max(right - left, top - bottom) / PIECES)
@@ -129,11 +125,10 @@ class PolygonMap:
 
     def _around(self, outline: Outline, grid: Grid) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
         """Return polygons and codes without most of those that lie elsewhere."""
-        box = outline.around(grid)
-        if box is None:
-            return self._geometry, self._codes
-        found = np.sort(self._tree.query(shapely.box(*box)))
-        return self._geometry[found], self._codes[found]
+        if grid.crs not in self._found_by_place:
+            self._found_by_place[grid.crs] = _Places(self._geometry, outline, grid)
+        here = self._found_by_place[grid.crs].near(grid)
+        return self._geometry[here], self._codes[here]
 
     @contextmanager
     def onto(self, grid: Grid) -> Iterator[CodesOf]:
@@ -143,6 +138,37 @@ class PolygonMap:
         meaning: NDArray[np.uint16] = np.full(256, NOTHING, np.uint16)
         meaning[[0, *self.names]] = [0, *self.names]
         yield lambda window: meaning[burned(geometry, codes, tree, window)]
+
+
+class _Places:
+    """Where polygons lie in the CRS of grids, roughly: those of a town are asked for by one tile after the other."""
+
+    def __init__(self, geometry: NDArray[np.object_], outline: Outline, grid: Grid) -> None:
+        """Bring points of their boxes to the ground of a grid; any grid of that CRS will do."""
+        left, bottom, right, top = shapely.bounds(geometry).T
+        points = [
+            np.stack([left + across * (right - left), bottom + up * (top - bottom)], axis=1)
+            for across in (0, 0.5, 1)
+            for up in (0, 0.5, 1)
+        ]
+        ground = Grid(grid.crs, Affine.identity(), 1, 1)
+        there = projection(outline, ground)(np.concatenate(points)).reshape(len(points), -1, 2)
+        with np.errstate(invalid="ignore"):
+            low, high = there.min(0), there.max(0)
+            size = (high - low).max(1, keepdims=True)  # a box may bulge in another CRS
+        boxes = np.concatenate([low - size, high + size], axis=1)
+        somewhere = np.isfinite(boxes).all(1)
+        self._everywhere = np.flatnonzero(~somewhere)  # as far as the CRS can tell
+        self._placed = np.flatnonzero(somewhere)
+        self._tree = shapely.STRtree(shapely.box(*boxes[somewhere].T))
+
+    def near(self, grid: Grid) -> NDArray[np.intp]:
+        """Return the numbers of the polygons that may lie on a grid, in ascending order."""
+        corners = Outline.of_grid("", grid).corners
+        pixel = np.abs(np.array(grid.transform[:6])[[0, 1, 3, 4]]).max()
+        (left, bottom), (right, top) = corners.min(0) - pixel, corners.max(0) + pixel
+        found = self._placed[self._tree.query(shapely.box(left, bottom, right, top))]
+        return np.sort(np.concatenate([found, self._everywhere]))
 
 
 def _upwards(names: NDArray[np.object_], geometry: NDArray[np.object_]) -> list[str]:

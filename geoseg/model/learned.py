@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
     from geoseg.model.card import ModelCard
 
 
-_READ_BY = ("bands", "stretch")
+_READ_BY = {"bands": re.compile(r"\d{1,4}(,\d{1,4}){0,99}"), "stretch": re.compile(r"none|[-+.,%e\d]{3,60}")}
+"""Flags by which scenes are read, and what their values look like; a card may say anything."""
 
 
 class ImageNames(NamedTuple):
@@ -55,7 +57,11 @@ def read_otherwise(card: ModelCard, said: Mapping[str, str]) -> str:
     """
     kept = card.training.get("read")
     known = kept if isinstance(kept, dict) else {}
-    flags = [f"--{name} {known[name]}" for name in _READ_BY if isinstance(known.get(name), str) and name not in said]
+    flags = [
+        f"--{name} {known[name]}"
+        for name, valid in _READ_BY.items()
+        if name not in said and isinstance(known.get(name), str) and valid.fullmatch(known[name])
+    ]
     if not flags:
         return ""
     return f"model {card.name} was trained on scenes read with {' '.join(flags)}; give the same for scenes like those"

@@ -7,6 +7,7 @@ drivers are named, and a ``.vrt`` is checked first (https://gdal.org/en/stable/u
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 import warnings
 from contextlib import contextmanager
@@ -165,9 +166,10 @@ def _why_missing(name: str, local: Path) -> str:
         return "is a broken link; restore the file it points to"
     if re.match(r"[A-Za-z][A-Za-z0-9_]+:", name):
         return "is not a file; geoseg opens files, not GDAL connection strings (gdal_translate writes one)"
-    if "|layername=" in name:
-        file, _, layer = name.partition("|layername=")
-        return f"is a layer in the words of QGIS, expected a file; write that one with: ogr2ogr out.gpkg {file} {layer}"
+    file, *details = name.split("|")
+    if layer := next((one.removeprefix("layername=") for one in details if one.startswith("layername=")), ""):
+        command = f"ogr2ogr out.gpkg {shlex.quote(file)} {shlex.quote(layer)}"
+        return f"is a layer in the words of QGIS, expected a file; write that one with: {command}"
     return "does not exist; check the path"
 
 

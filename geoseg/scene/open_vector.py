@@ -119,7 +119,10 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except _FAULTS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: is damaged or not supported ({reason}); copy or export it again") from None
+        way = "copy or export it again"
+        if path.suffix.lower() == ".json":  # TopoJSON, Esri JSON and others are called so, too
+            way += f", or if it is of another kind, write it as one with: {as_geopackage(path)}"
+        raise InputError(f"{path}: is damaged or not supported ({reason}); {way}") from None
 
 
 def field_names(path: Path, layer: str) -> list[str]:

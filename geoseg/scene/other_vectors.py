@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -88,8 +89,11 @@ def _packed(path: Path) -> str | None:
             return f"/{database}"
         if name.suffix.lower() in {".shp", ".tab", ".mif"}:  # GDAL reads all of a folder
             return "" if name.parent == PurePosixPath() else f"/{name.parent}"
-    return next((f"/{name}" for name in names if name.suffix.lower() in _READ | _OTHERS), None)
+    kinds = (_READ | _OTHERS) - {".json"}  # which is hardly ever of polygons, beside images
+    return next((f"/{name}" for name in names if name.suffix.lower() in kinds), None)
 
 
 def _quoted(word: str) -> str:
+    if re.search(r"[$`\"!]", word):
+        return shlex.quote(word)
     return f'"{word}"' if re.search(r"[^\w./\\:+-]", word) else word

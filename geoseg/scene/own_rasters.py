@@ -16,7 +16,7 @@ _OWN = (b"GEOSEG_LEGEND", b"GEOSEG_CONTENT")
 def is_own_raster(path: str | Path) -> bool:
     """Tell whether a file is a class or confidence raster that geoseg wrote, by its tags; GDAL is not needed."""
     path = Path(path)
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if path.suffix.lower() not in (".tif", ".tiff") or not path.is_file():  # a pipe would never be read to its end
         return False
     try:
         with path.open("rb") as file:
