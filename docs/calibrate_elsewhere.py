@@ -21,7 +21,7 @@ from geoseg.labels.labelled import LabelKey, LabelledImage
 from geoseg.labels.mosaic import joined
 from geoseg.learn.calibrate import temperature_of
 from geoseg.learn.lesson import Lesson
-from geoseg.learn.scoring import iter_scores
+from geoseg.learn.scoring import halo_of, iter_scores
 from geoseg.model.file import load_model
 from geoseg.scores.calibration import Calibration
 from geoseg.vocabulary import DEFAULT_LEGEND
@@ -74,7 +74,8 @@ def asked(model: Model, images: list[LabelledImage]) -> tuple[NetworkSpec, dict[
 def ece(model: Model, images: list[LabelledImage], temperature: float) -> float:
     """Return the expected calibration error of saying building or not."""
     total = Calibration.empty()
-    for image, scores in iter_scores(*asked(model, images), images):
+    spec, weights, lesson = asked(model, images)
+    for image, scores in iter_scores(spec, weights, lesson, images, margin=halo_of(spec)):
         likely = (scores / temperature).softmax(0)[BUILDING - 1].numpy()
         percent = np.rint(100 * np.maximum(likely, 1 - likely)).astype(np.int64)
         known = image.labels > 0
