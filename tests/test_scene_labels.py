@@ -22,6 +22,7 @@ from geoseg.labels.scene_labels import ClassField
 from geoseg.labels.scenes import ScenePair, paired, read_scenes
 from geoseg.model.file import load_card
 from geoseg.scene.read_request import ReadRequest
+from geoseg.scene.stretch import parse_stretch
 from geoseg.vocabulary import DEFAULT_LEGEND
 from tests.labelled_ground import HOUSES, ORIGIN, UTM, classes, noise, square, write, write_scene
 
@@ -335,6 +336,32 @@ def test_touching_tiles_of_many_values_get_one_stretch(tmp_path):
     assert np.abs(joined - expected).max() <= 2
     assert np.abs(tiles["far"].astype(int) - expected[:, :, :80]).max() > 20, "what lies alone has its own"
     assert sum("touch and get one stretch" in sentence for sentence in told) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stretch", "is_shared"),
+    [
+        (np.uint8, "auto", False),
+        (np.uint8, "2%,98%", True),
+        (np.uint16, "auto", True),
+        (np.uint16, "0,9000", False),
+        (np.uint16, "none", False),
+    ],
+)
+def test_tiles_share_a_stretch_where_it_depends_on_their_values(tmp_path, dtype, stretch, is_shared):
+    x, y = ORIGIN
+    for i in range(2):
+        picture = (np.indices((40, 30)).sum(0) + 40 * i)[None].repeat(3, 0).astype(dtype)
+        write(tmp_path / f"tiles/{i}.tif", picture, crs=UTM, transform=Affine(1, 0, x + 30 * i, 0, -1, y))
+    geopandas.GeoDataFrame({"class": ["road"]}, geometry=[square(0, 0, 70)], crs=UTM).to_file(tmp_path / "l.gpkg")
+    told = []
+    pairs = [ScenePair((tmp_path / "tiles",), tmp_path / "l.gpkg")]
+    one, other = read_scenes(pairs, ReadRequest(stretch=parse_stretch(stretch)), ClassField(), told.append)
+    assert any("touch and get one stretch" in sentence for sentence in told) == is_shared
+    if is_shared:  # a ramp of steps of one, and one of 11 at the border, by the same factor
+        inside = np.diff(one.image.pixels[0].astype(int), axis=1)
+        across = other.image.pixels[0, :, 0].astype(int) - one.image.pixels[0, :, -1]
+        assert abs(np.median(across) - 11 * np.median(inside)) <= 11 * 0.5 + 1
 
 
 def test_pixels_that_segment_does_not_resample_are_learned_from_as_they_are(tmp_path):

@@ -115,9 +115,7 @@ class FoundScenes:
                     np.ascontiguousarray(rows.pixels),
                     codes,
                     also=_path_endings(path),
-                    files=frozenset(
-                        name for at in (path.absolute(), path.resolve()) for name in (at.name, at.parent.name)
-                    ),
+                    files=_file_names(path),
                     grid=scene.grid,
                     missing=None if rows.valid.all() else ~rows.valid,
                 )
@@ -130,12 +128,12 @@ class FoundScenes:
         return placed
 
     def _shared_stretches(self, how: ReadRequest) -> dict[Path, Mosaic]:
-        """Return tiles that touch, but for those of bytes, each with the stretch that the mosaic of all of them has.
+        """Return tiles that touch, where a stretch depends on values, each with that of the mosaic of all of them.
 
         Else the same ground would have other colours on both sides of a border between files.
         """
         shared: dict[Path, Mosaic] = {}
-        for cluster in clusters([one for one in self.scenes if not one.is_bytes]):
+        for cluster in clusters([one for one in self.scenes if _is_stretched_by_values(one, how)]):
             if len(cluster) == 1:
                 continue
             self.note(
@@ -243,6 +241,13 @@ def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
             tails = {path: "/".join(path.parts[-parts:]) for path in same}
         names |= tails
     return names
+
+
+def _is_stretched_by_values(scene: _SceneHeader, how: ReadRequest) -> bool:
+    """Return whether the values that a scene has decide how they are stretched."""
+    if how.stretch.kind == "auto":
+        return not scene.is_bytes or how.value_range != (0, 255)
+    return how.stretch.kind == "percentiles"
 
 
 def _file_names(path: Path) -> frozenset[str]:
